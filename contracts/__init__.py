@@ -1,0 +1,1 @@
+"""The events of Liaison: one module per emitting service, one frozen class per type."""

@@ -1,0 +1,172 @@
+"""What the tickets service tells: the life of a ticket and of its clocks. The subject is the ticket's number."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar
+
+from contracts.fact import EmployeeNumber, Fact, Name, Priority, Word
+from contracts.gateway import Channel
+
+
+class TicketState(Word):
+    """Where a ticket stands; people see 待处理, 处理中 or 已解决 (T5)."""
+
+    NEW = "new"
+    IN_PROGRESS = "in_progress"
+    AWAITING_USER = "awaiting_user"
+    AWAITING_PROBLEM = "awaiting_problem"
+    AWAITING_VENDOR = "awaiting_vendor"
+    AWAITING_EVIDENCE = "awaiting_evidence"
+    RESOLVED = "resolved"
+    CLOSED = "closed"
+    OTHER = "other"
+
+
+class Target(Word):
+    """What an SLA clock measures."""
+
+    FIRST_RESPONSE = "first_response"
+    SOLUTION = "solution"
+    OTHER = "other"
+
+
+class _TicketFact(Fact, frozen=True, kw_only=True):
+    """What a reader needs to know about the ticket without asking: who, whose, where and how urgent."""
+
+    number: Name
+    title: str
+    state: TicketState
+    priority: Priority
+    channel: Channel
+    opened_at: datetime
+    requester: EmployeeNumber | None = None
+    requester_known: bool = True
+    assignee: EmployeeNumber | None = None
+    group: Name | None = None
+    group_lead: EmployeeNumber | None = None
+    region: Name | None = None
+    department: Name | None = None
+    category: Name | None = None
+    subcategory: Name | None = None
+    problem_code: Name | None = None
+    due_response_at: datetime | None = None
+    due_solution_at: datetime | None = None
+
+
+class TicketOpened(_TicketFact, frozen=True, kw_only=True):
+    """A ticket exists and its clocks run."""
+
+    TYPE: ClassVar[str] = "liaison.ticket.opened.v1"
+
+
+class TicketChanged(_TicketFact, frozen=True, kw_only=True):
+    """Fields other than state and holder changed; `changed` names them. `occurrences`: requests of the same key."""
+
+    TYPE: ClassVar[str] = "liaison.ticket.changed.v1"
+
+    changed: tuple[str, ...] = ()
+    occurrences: int = 1
+
+
+class TicketAssigned(_TicketFact, frozen=True, kw_only=True):
+    """Somebody else holds the ticket now, or nobody: then `reason` says why."""
+
+    TYPE: ClassVar[str] = "liaison.ticket.assigned.v1"
+
+    previous_assignee: EmployeeNumber | None = None
+    previous_group: Name | None = None
+    reason: str = ""
+
+
+class TicketResponded(_TicketFact, frozen=True, kw_only=True):
+    """The requester got a first answer."""
+
+    TYPE: ClassVar[str] = "liaison.ticket.responded.v1"
+
+    responded_at: datetime
+
+
+class TicketPaused(_TicketFact, frozen=True, kw_only=True):
+    """Work waits for somebody else; `state` says for whom."""
+
+    TYPE: ClassVar[str] = "liaison.ticket.paused.v1"
+
+    previous_state: TicketState
+
+
+class TicketResumed(_TicketFact, frozen=True, kw_only=True):
+    """Work goes on after a pause."""
+
+    TYPE: ClassVar[str] = "liaison.ticket.resumed.v1"
+
+    previous_state: TicketState
+
+
+class TicketResolved(_TicketFact, frozen=True, kw_only=True):
+    """A solution was given; the requester confirms or refuses it. Durations are wall-clock seconds."""
+
+    TYPE: ClassVar[str] = "liaison.ticket.resolved.v1"
+
+    resolved_at: datetime
+    resolved_by: EmployeeNumber | None = None
+    solution: str = ""
+    open_s: float = 0.0
+    since_response_s: float | None = None
+
+
+class TicketReopened(_TicketFact, frozen=True, kw_only=True):
+    """The solution did not hold. `reopen_count`: how often so far, this time included."""
+
+    TYPE: ClassVar[str] = "liaison.ticket.reopened.v1"
+
+    reopened_at: datetime
+    reopen_count: int = 1
+    reason: str = ""
+
+
+class TicketClosed(_TicketFact, frozen=True, kw_only=True):
+    """The ticket is finished."""
+
+    TYPE: ClassVar[str] = "liaison.ticket.closed.v1"
+
+    closed_at: datetime
+
+
+class TicketCommented(_TicketFact, frozen=True, kw_only=True):
+    """Somebody wrote on the ticket; the text stays in the tickets service."""
+
+    TYPE: ClassVar[str] = "liaison.ticket.commented.v1"
+
+    comment_id: Name
+
+
+class _ClockFact(_TicketFact, frozen=True, kw_only=True):
+    """One SLA clock of one ticket. `cycle` counts from 1 and rises when the ticket is reopened."""
+
+    target: Target
+    cycle: int
+    due_at: datetime
+    retroactive: bool = False
+
+
+class SlaWarned(_ClockFact, frozen=True, kw_only=True):
+    """A share of the target is used up. `share`: 0 to 1."""
+
+    TYPE: ClassVar[str] = "liaison.sla.warned.v1"
+
+    share: float
+
+
+class SlaBreached(_ClockFact, frozen=True, kw_only=True):
+    """The target was missed at `due_at`. `retroactive`: found when history was replayed."""
+
+    TYPE: ClassVar[str] = "liaison.sla.breached.v1"
+
+
+class SlaMet(_ClockFact, frozen=True, kw_only=True):
+    """The clock stopped in time, at `stopped_at`."""
+
+    TYPE: ClassVar[str] = "liaison.sla.met.v1"
+
+    stopped_at: datetime

@@ -1,0 +1,265 @@
+"""The loops that look at the clock: timers that fire, jobs that call out, held subjects that are tried again."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from time import monotonic, perf_counter
+
+import msgspec
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError
+
+from eventkit import timers
+from eventkit.database import is_lost_connection, is_serialization_failure
+from eventkit.definition import Done, Effect, Failed, Job, ServiceDefinition, Unknown
+from eventkit.errors import TryLater
+from eventkit.telemetry import ServiceMetrics, log
+from eventkit.timers import Timer
+from eventkit.work import Work
+
+POLL_S = 0.2
+BATCH = 200
+# A timer whose effect fails waits longer each time, up to this long; it is never dropped.
+MAX_BACKOFF_S = 3600.0
+
+
+class Loop:
+    """Runs `step` again and again: at once while it finds work, else when woken or after the pause it names.
+
+    step: does one piece of work; returns the seconds until it wants to be called again, 0 for at once.
+    """
+
+    def __init__(self, name: str, step: Callable[[], float]) -> None:
+        self.name = name
+        self._step = step
+        self._stopping = threading.Event()
+        self._woken = threading.Event()
+        self.problem: str | None = None
+        self.last_seen = monotonic()
+
+    def wake(self) -> None:
+        """Say that there may be something to do."""
+        self._woken.set()
+
+    def stop(self) -> None:
+        """Ask `run` to end after the step under way."""
+        self._stopping.set()
+        self._woken.set()
+
+    def run(self) -> None:
+        """Step until stopped, through any outage of the database."""
+        while not self._stopping.is_set():
+            self.last_seen = monotonic()
+            self._woken.clear()
+            try:
+                pause_s = self._step()
+                self.problem = None
+            except DBAPIError as error:
+                if not (is_lost_connection(error) or is_serialization_failure(error)):
+                    log.exception("loop failed", extra={"loop": self.name})
+                self.problem = f"database: {type(error.orig).__name__}"
+                pause_s = 0.05 if is_serialization_failure(error) else 1.0
+            if pause_s > 0:
+                self._woken.wait(pause_s)
+
+
+def pause_until(due_in_s: float | None) -> float:
+    """Return how long to sleep when the next thing falls due in `due_in_s` seconds: never past the next poll."""
+    return POLL_S if due_in_s is None else max(0.0, min(POLL_S, due_in_s))
+
+
+class TimerFiring:
+    """Fires due timers, oldest first, many in one transaction."""
+
+    def __init__(
+        self,
+        definition: ServiceDefinition,
+        engine: Engine,
+        metrics: ServiceMetrics,
+        on_commit: Callable[[Work], None] = lambda work: None,
+    ) -> None:
+        self._definition = definition
+        self._engine = engine
+        self._metrics = metrics
+        self._on_commit = on_commit
+
+    def step(self) -> float:
+        """Fire what is due and return the seconds until more may be."""
+        if not self._definition.effects:
+            return 60.0
+        try:
+            fired = self._fire(BATCH)
+        except DBAPIError as error:
+            if is_lost_connection(error) or is_serialization_failure(error):
+                raise
+            # One effect broke the transaction; one by one, only that one is put off.
+            fired = sum(self._fire(1) for _ in range(BATCH))
+        if fired:
+            return 0.0
+        with self._engine.connect() as connection:
+            return pause_until(timers.next_due_in_s(connection, jobs=False))
+
+    def _fire(self, most: int) -> int:
+        failed: Timer | None = None
+        try:
+            with self._engine.begin() as connection:
+                due = timers.claim_due(connection, most=most)
+                if not due:
+                    return 0
+                failed = due[0] if most == 1 else None
+                now = connection.execute(text("select clock_timestamp()")).scalar_one()
+                work = Work(connection, source=self._definition.source, now=now)
+                self._run(work, due, now)
+                work.flush()
+        except DBAPIError as error:
+            if failed is None or is_lost_connection(error) or is_serialization_failure(error):
+                raise
+            self._put_off(failed, error)
+            return 1
+        self._on_commit(work)
+        return len(due)
+
+    def _run(self, work: Work, due: Sequence[Timer], now: datetime) -> None:
+        for kind in dict.fromkeys(timer.kind for timer in due):
+            effect = self._definition.effects.get(kind)
+            if effect is not None and effect.preload is not None:
+                effect.preload(work, [timer for timer in due if timer.kind == kind])
+        current = timers.lock_current(work.connection, due)
+        done = []
+        for timer in current:
+            effect = self._definition.effects.get(timer.kind)
+            if effect is None:
+                self._arm_again(work, timer, f"no effect for timers of kind {timer.kind}")
+            elif self._fired(work, effect, timer):
+                done.append(timer)
+                self._metrics.lateness.observe(max((now - timer.due_at).total_seconds(), 0.0))
+        timers.remove(work.connection, done)
+
+    def _fired(self, work: Work, effect: Effect, timer: Timer) -> bool:
+        mark = work.mark()
+        work.may_emit = effect.emits
+        try:
+            effect.fire(work, timer)
+            return True
+        except DBAPIError:
+            raise
+        except Exception as error:  # An effect that fails is tried again; the others must fire now.
+            work.undo(mark)
+            self._arm_again(work, timer, f"{type(error).__name__}: {error}")
+            return False
+        finally:
+            work.may_emit = None
+
+    def _arm_again(self, work: Work, timer: Timer, reason: str) -> None:
+        log.error("timer put off", extra={"kind": timer.kind, "timer": timer.key, "problem": reason})
+        _put_off_in(work, timer)
+
+    def _put_off(self, timer: Timer, error: DBAPIError) -> None:
+        with self._engine.begin() as connection:
+            now = connection.execute(text("select now()")).scalar_one()
+            self._arm_again(Work(connection, source="", now=now), timer, f"{type(error.orig).__name__}: {error.orig}")
+
+
+def _put_off_in(work: Work, timer: Timer) -> None:
+    work.connection.execute(
+        text(
+            "update eventkit.timer set attempts = least(attempts + 1, 100),"
+            " due_at = now() + make_interval(secs => :backoff_s) where id = :id and version = :version"
+        ),
+        {"backoff_s": min(2.0**timer.attempts, MAX_BACKOFF_S), "id": timer.id, "version": timer.version},
+    )
+
+
+class JobCalling:
+    """Makes calls to the outside: claim and commit, call, record and commit."""
+
+    def __init__(
+        self,
+        definition: ServiceDefinition,
+        engine: Engine,
+        metrics: ServiceMetrics,
+        on_commit: Callable[[Work], None] = lambda work: None,
+    ) -> None:
+        self._definition = definition
+        self._engine = engine
+        self._metrics = metrics
+        self._on_commit = on_commit
+
+    def step(self) -> float:
+        """Make one due call and return the seconds until more may be due."""
+        if not self._definition.jobs:
+            return 60.0
+        claimed = self._claim()
+        if claimed is None:
+            with self._engine.connect() as connection:
+                return pause_until(timers.next_due_in_s(connection, jobs=True))
+        job, timer, interrupted = claimed
+        if interrupted and not job.repeat_after_crash:
+            self._record(job, timer, Unknown())
+        else:
+            self._record(job, timer, self._call(job, timer))
+        return 0.0
+
+    def _call(self, job: Job, timer: Timer) -> Done | Failed:
+        started = perf_counter()
+        try:
+            return Done(job.call(timer))
+        except Exception as error:  # What a call raises is its outcome; `record` decides what becomes of it.
+            return Failed(error)
+        finally:
+            self._metrics.job_duration.observe(perf_counter() - started)
+
+    def _claim(self) -> tuple[Job, Timer, bool] | None:
+        leases = {kind: job.lease_s for kind, job in self._definition.jobs.items()}
+        with self._engine.begin() as connection:
+            row = (
+                connection.execute(
+                    text(
+                        "with next as (select id, running_until is not null as interrupted from eventkit.timer"
+                        " where is_job and kind = any(:kinds) and due_at <= clock_timestamp()"
+                        " and (running_until is null or running_until < clock_timestamp())"
+                        " order by due_at limit 1 for update skip locked)"
+                        " update eventkit.timer t set attempts = attempts + 1, running_until = clock_timestamp()"
+                        " + make_interval(secs => cast(cast(:leases as jsonb) ->> t.kind as double precision))"
+                        " from next where t.id = next.id"
+                        " returning t.id, t.kind, t.key, t.subject, t.due_at, t.payload, t.version, t.attempts,"
+                        " next.interrupted"
+                    ),
+                    {"kinds": list(leases), "leases": msgspec.json.encode(leases).decode()},
+                )
+                .mappings()
+                .one_or_none()
+            )
+        if row is None:
+            return None
+        timer = Timer(is_job=True, **{name: row[name] for name in timers.COLUMNS})
+        return self._definition.jobs[timer.kind], timer, row["interrupted"]
+
+    def _record(self, job: Job, timer: Timer, outcome: Done | Failed | Unknown) -> None:
+        """Write what came of a call, as often as the database makes us; the call itself is not made again."""
+        while True:
+            try:
+                self._record_once(job, timer, outcome)
+                return
+            except DBAPIError as error:
+                if not is_serialization_failure(error):
+                    raise
+
+    def _record_once(self, job: Job, timer: Timer, outcome: Done | Failed | Unknown) -> None:
+        with self._engine.begin() as connection:
+            now = connection.execute(text("select clock_timestamp()")).scalar_one()
+            work = Work(connection, source=self._definition.source, now=now)
+            work.may_emit = job.emits
+            if isinstance(outcome, Failed) and isinstance(outcome.error, TryLater):
+                due_at = now + timedelta(seconds=outcome.error.delay_s)
+                connection.execute(
+                    text("update eventkit.timer set due_at = :due_at, running_until = null where id = :id"),
+                    {"due_at": due_at, "id": timer.id},
+                )
+                return
+            job.record(work, timer, outcome)
+            work.flush()
+            timers.remove(connection, [timer])
+        self._on_commit(work)

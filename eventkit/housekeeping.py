@@ -1,0 +1,32 @@
+"""What is kept is kept for a stated time (design: kept); then it goes, in small steps."""
+
+from __future__ import annotations
+
+from sqlalchemy import Engine, text
+
+PERIOD_S = 600.0
+_CHUNK = 5000
+_KEPT = (
+    ("outbox", "position", "sent_at < now() - interval '3 days'"),
+    ("inbox", "(source, id)", "arrived_at < now() - interval '35 days' and state in ('handled', 'discarded')"),
+    ("answer", "key", "answered_at < now() - interval '3 days'"),
+    ("attempt", "(source, id)", "marked_at < now() - interval '35 days'"),
+)
+
+
+def clean(engine: Engine) -> int:
+    """Delete what has been kept long enough and return how many rows went."""
+    gone = 0
+    for table, key, condition in _KEPT:
+        bare = key.strip("()")
+        statement = text(
+            f"delete from eventkit.{table} where {key} in"
+            f" (select {bare} from eventkit.{table} where {condition} limit {_CHUNK})"
+        )
+        while True:
+            with engine.begin() as connection:
+                count = connection.execute(statement).rowcount
+            gone += count
+            if count < _CHUNK:
+                break
+    return gone

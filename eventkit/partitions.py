@@ -1,0 +1,91 @@
+"""The consumers of a service's partitions, one thread each, in the generation that the service is at.
+
+The number of partitions changes by a new generation of queues: new events go to both while the binding moves, the
+old queues are emptied first, and what came twice is dropped as a repeat; so the order of each subject holds.
+"""
+
+from __future__ import annotations
+
+import threading
+from time import monotonic
+
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError
+
+from eventkit.broker import queue_name
+from eventkit.consumer import PartitionConsumer
+from eventkit.handling import EventHandling
+
+_LOOK_S = 1.0
+
+
+def current(connection: Connection) -> tuple[int, int]:
+    """Return the generation that is consumed and its number of partitions; (1, 1) until it is ever changed."""
+    row = connection.execute(
+        text("select generation, partitions from eventkit.partitioning order by generation desc limit 1")
+    ).one_or_none()
+    return (row.generation, row.partitions) if row else (1, 1)
+
+
+def advance(connection: Connection, generation: int, partitions: int) -> None:
+    """Have the replicas move on to a generation."""
+    connection.execute(
+        text(
+            "insert into eventkit.partitioning (generation, partitions) values (:generation, :partitions)"
+            " on conflict (generation) do update set partitions = excluded.partitions"
+        ),
+        {"generation": generation, "partitions": partitions},
+    )
+
+
+class Partitions:
+    """Keeps one consumer running for each partition of the current generation."""
+
+    def __init__(self, uri: str, engine: Engine, handling: EventHandling) -> None:
+        self._uri = uri
+        self._engine = engine
+        self._handling = handling
+        self._service = handling.definition.name
+        self._stopping = threading.Event()
+        self._consumers: list[PartitionConsumer] = []
+        self.last_seen = monotonic()
+
+    def stop(self) -> None:
+        """Ask `run` to end once every consumer has finished its batch."""
+        self._stopping.set()
+        for consumer in self._consumers:
+            consumer.stop()
+
+    def problem(self) -> str | None:
+        """Return why some partition is not consumed now, or None."""
+        if not self._consumers:
+            return "not consuming yet"
+        return next((consumer.problem for consumer in self._consumers if consumer.problem), None)
+
+    def run(self) -> None:
+        """Consume until stopped, moving on when the generation does."""
+        generation, partitions = self._look() or (1, 1)
+        while not self._stopping.is_set():
+            queues = [queue_name(self._service, generation, number) for number in range(partitions)]
+            self._consumers = [PartitionConsumer(self._uri, queue, self._handling) for queue in queues]
+            threads = [
+                threading.Thread(target=consumer.run, name=consumer.queue, daemon=True) for consumer in self._consumers
+            ]
+            for thread in threads:
+                thread.start()
+            following = (generation, partitions)
+            while following == (generation, partitions) and not self._stopping.wait(_LOOK_S):
+                self.last_seen = min((consumer.last_seen for consumer in self._consumers), default=monotonic())
+                following = self._look() or following
+            for consumer in self._consumers:
+                consumer.stop()
+            for thread in threads:
+                thread.join()
+            generation, partitions = following
+
+    def _look(self) -> tuple[int, int] | None:
+        try:
+            with self._engine.connect() as connection:
+                return current(connection)
+        except DBAPIError:
+            return None

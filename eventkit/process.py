@@ -1,0 +1,162 @@
+"""One running replica of a service: its loops, its page, how it starts and how it stops.
+
+Plain threads throughout; under nameko they are green ones, in the gateway real ones, and nothing here can tell.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from time import monotonic
+from typing import Protocol
+
+from eventkit import housekeeping, schema
+from eventkit.database import open_engine
+from eventkit.definition import ServiceDefinition
+from eventkit.errors import BadSettings
+from eventkit.firing import JobCalling, Loop, TimerFiring
+from eventkit.handling import EventHandling
+from eventkit.partitions import Partitions
+from eventkit.relay import Relay
+from eventkit.rpc import MethodCalling, RpcServer
+from eventkit.telemetry import Health, ServiceMetrics, StoredMetrics, database_check, log, serve_page
+from eventkit.work import Work
+
+JOB_WORKERS = 4
+# A loop that has not come round for this long hangs; the supervisor should restart the process.
+SILENT_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessSettings:
+    """What every service needs to run. page_port: 0 takes a free one."""
+
+    amqp_uri: str
+    database_uri: str
+    page_port: int
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> ProcessSettings:
+        """Read AMQP_URI, DATABASE_URI and PAGE_PORT. Raises BadSettings naming every missing one at once."""
+        if missing := {"AMQP_URI", "DATABASE_URI"} - env.keys():
+            raise BadSettings(f"not set: {', '.join(sorted(missing))}")
+        port = env.get("PAGE_PORT", "0")
+        if not port.isdigit():
+            raise BadSettings(f"PAGE_PORT: {port!r} is not a port")
+        return cls(env["AMQP_URI"], env["DATABASE_URI"], int(port))
+
+
+class _Runs(Protocol):
+    last_seen: float
+
+    def run(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+class ServiceProcess:
+    """Runs a definition until stopped."""
+
+    def __init__(self, definition: ServiceDefinition, settings: ProcessSettings, folder: Path | None) -> None:
+        self.definition = definition
+        self.settings = settings
+        self.folder = folder
+        self.engine = open_engine(settings.database_uri, name=definition.name, pool_size=16)
+        self.metrics = ServiceMetrics(definition.name)
+        self.relay = Relay(settings.amqp_uri, definition.name, self.engine, self.metrics)
+        self.ready, self.live = Health(), Health()
+        self.failed = threading.Event()
+        self._running: dict[str, tuple[_Runs, threading.Thread]] = {}
+        self._stopping = False
+        self._pages: dict[str, Callable[[], bytes]] = {}
+
+    def add_page(self, path: str, content: Callable[[], bytes]) -> None:
+        """Serve one more page of Prometheus text beside `/metrics`."""
+        self._pages[path] = content
+
+    def on_commit(self, work: Work) -> None:
+        """Wake whoever has something to do with what was just committed."""
+        if work.emitted:
+            self.relay.wake()
+        due_at = work.next_due_at
+        if due_at is not None and due_at <= work.now + timedelta(seconds=0.5):
+            for name, (loop, _) in self._running.items():
+                if isinstance(loop, Loop) and name.startswith(("timers", "job")):
+                    loop.wake()
+
+    def start(self) -> None:
+        """Start every loop that the definition needs. Raises UnknownSchema before anything runs."""
+        schema.check(self.engine, self.folder)
+        definition, engine, metrics = self.definition, self.engine, self.metrics
+        loops: dict[str, _Runs] = {"relay": self.relay}
+        if definition.handlers:
+            handling = EventHandling(definition, engine, metrics, self.on_commit)
+            partitions = Partitions(self.settings.amqp_uri, engine, handling)
+            self.ready.add("consumers", partitions.problem)
+            loops["consumers"] = partitions
+            loops["held"] = Loop("held", lambda: 0.0 if handling.drain() else 0.5)
+        if definition.effects:
+            loops["timers"] = Loop("timers", TimerFiring(definition, engine, metrics, self.on_commit).step)
+        if definition.jobs:
+            calling = JobCalling(definition, engine, metrics, self.on_commit)
+            loops |= {f"job {number}": Loop(f"job {number}", calling.step) for number in range(JOB_WORKERS)}
+        if definition.methods:
+            server = RpcServer(
+                self.settings.amqp_uri, definition.name, MethodCalling(definition, engine, self.on_commit), metrics
+            )
+            self.ready.add("rpc", lambda: server.problem)
+            loops["rpc"] = server
+        loops["housekeeping"] = Loop("housekeeping", self._clean)
+        self.ready.add("database", database_check(engine))
+        self.ready.add("relay", lambda: self.relay.problem)
+        self.ready.add("stopping", lambda: "stopping" if self._stopping else None)
+        for name, loop in loops.items():
+            self._start(name, loop)
+        self._serve()
+
+    def _clean(self) -> float:
+        housekeeping.clean(self.engine)
+        return housekeeping.PERIOD_S
+
+    def _start(self, name: str, loop: _Runs) -> None:
+        def run() -> None:
+            try:
+                loop.run()
+            except BaseException:
+                log.exception("a loop ended", extra={"loop": name})
+                self.failed.set()
+                raise
+
+        thread = threading.Thread(target=run, name=name, daemon=True)
+        self._running[name] = (loop, thread)
+        if name != "housekeeping":
+            self.live.add(name, lambda: _silent(loop))
+        thread.start()
+
+    def _serve(self) -> None:
+        self.metrics.registry.register(StoredMetrics(self.engine))
+        server = serve_page(self.settings.page_port, self.metrics.registry, self.ready, self.live, self._pages)
+        self.page_port = server.server_address[1]
+        log.info("started", extra={"service": self.definition.name, "page_port": self.page_port, "pid": os.getpid()})
+
+    def stop(self, *, grace_s: float = 30.0) -> None:
+        """Finish what is under way and end: consumers first, so that the relay can still send what they emit."""
+        self._stopping = True
+        deadline = monotonic() + grace_s
+        others = [name for name in self._running if name != "relay"]
+        for names in (others, ["relay"]):
+            for name in names:
+                self._running[name][0].stop()
+            for name in names:
+                self._running[name][1].join(timeout=max(deadline - monotonic(), 0.1))
+        self.engine.dispose()
+        log.info("stopped", extra={"service": self.definition.name})
+
+
+def _silent(loop: _Runs) -> str | None:
+    silent_s = monotonic() - loop.last_seen
+    return f"silent for {silent_s:.0f} s" if silent_s > SILENT_S else None

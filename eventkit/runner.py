@@ -1,0 +1,44 @@
+"""Starting a service's process and stopping it at a signal."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from typing import Any
+
+from nameko.containers import ServiceContainer
+
+from eventkit.errors import BadSettings, LiaisonError
+from eventkit.telemetry import log, log_as_json
+
+
+def run(service_class: type) -> int:
+    """Run a service until SIGTERM or SIGINT and return the exit code.
+
+    0 after a clean stop; 1 when a loop failed, so that the supervisor starts the process again; 2 when it cannot
+    start as it is configured. Call `eventkit.green.patch()` before anything else is imported.
+    """
+    log_as_json()
+    try:
+        container = ServiceContainer(service_class, dict(os.environ))
+        container.start()
+    except LiaisonError as error:
+        log.error("cannot start", extra={"problem": str(error)})
+        return 2 if isinstance(error, BadSettings) else 1
+    stopped = threading.Event()
+
+    def stop(signum: int, frame: Any) -> None:
+        stopped.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    process = next(iter(container.entrypoints)).hosting.process
+    while not stopped.wait(0.2):
+        if process.failed.is_set():
+            log.error("a loop failed; the process ends")
+            sys.stdout.flush()
+            os._exit(1)
+    container.stop()
+    return 0

@@ -1,0 +1,226 @@
+"""What a service class is written with: entrypoints and dependencies, on nameko.
+
+    class NotifyService:
+        name = "notify"
+        store = Stored(NotifyStore)
+
+        @handles(TicketOpened)
+        def on_ticket_opened(self, event):
+            usecases.tell_assignee(self.store, event)
+
+One instance of the class serves one transaction: a batch of events, a batch of timers, a call.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from nameko.containers import ServiceContainer, WorkerContext
+from nameko.extensions import DependencyProvider, Entrypoint, SharedExtension
+
+from contracts.fact import Fact
+from eventkit.definition import Done, Effect, Failed, Handler, Job, Method, ServiceDefinition, Unknown
+from eventkit.errors import BadSettings
+from eventkit.process import ProcessSettings, ServiceProcess
+from eventkit.timers import Timer
+from eventkit.work import Work
+
+S = TypeVar("S")
+
+
+class _Hosting(SharedExtension):  # type: ignore[misc]
+    """Runs the service's loops for as long as the container runs."""
+
+    process: ServiceProcess | None = None
+
+    def setup(self) -> None:
+        definition = definition_from(self.container)
+        settings = ProcessSettings.from_env(self.container.config)
+        self.process = ServiceProcess(definition, settings, service_folder(self.container.service_cls))
+        for provider in self.container.dependencies:
+            if isinstance(provider, Page):
+                provider.attach(self.process)
+
+    def start(self) -> None:
+        if self.process is not None:
+            self.process.start()
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.stop()
+
+
+class _LiaisonEntrypoint(Entrypoint):  # type: ignore[misc]
+    hosting = _Hosting()
+
+
+class Handles(_LiaisonEntrypoint):
+    """The method handles one event type; see `Handler` for what the options mean. preload: a method's name."""
+
+    def __init__(
+        self,
+        fact: type[Fact],
+        *,
+        preload: str | None = None,
+        emits: Iterable[type[Fact]] = (),
+        ordered: bool = True,
+    ) -> None:
+        super().__init__()
+        self.fact, self.preload, self.emits, self.ordered = fact, preload, frozenset(emits), ordered
+
+
+class Fires(_LiaisonEntrypoint):
+    """The method is what timers of this kind do; see `Effect`. preload: a method's name."""
+
+    def __init__(self, kind: str, *, preload: str | None = None, emits: Iterable[type[Fact]] = ()) -> None:
+        super().__init__()
+        self.kind, self.preload, self.emits = kind, preload, frozenset(emits)
+
+
+class Records(_LiaisonEntrypoint):
+    """The method records what came of a job of this kind; see `Job`. call: makes the call, outside a transaction."""
+
+    def __init__(
+        self,
+        kind: str,
+        *,
+        call: Callable[[Timer], Any],
+        repeat_after_crash: bool,
+        lease_s: float = 60.0,
+        emits: Iterable[type[Fact]] = (),
+    ) -> None:
+        super().__init__()
+        self.kind, self.call, self.lease_s = kind, call, lease_s
+        self.repeat_after_crash, self.emits = repeat_after_crash, frozenset(emits)
+
+
+class Answers(_LiaisonEntrypoint):
+    """The method answers calls of its own name. command: it changes something, and its answer is kept by key."""
+
+    def __init__(self, *, command: bool = False) -> None:
+        super().__init__()
+        self.command = command
+
+
+handles = Handles.decorator
+fires = Fires.decorator
+records = Records.decorator
+answers = Answers.decorator
+
+
+class Stored(DependencyProvider):  # type: ignore[misc]
+    """Gives the service its store, made for the transaction under way: `store = Stored(NotifyStore)`."""
+
+    def __init__(self, store: Callable[[Work], Any]) -> None:
+        super().__init__()
+        self._store = store
+
+    def get_dependency(self, worker_ctx: WorkerContext) -> Any:
+        return self._store(worker_ctx.data["work"])
+
+
+class Configured(DependencyProvider):  # type: ignore[misc]
+    """Gives the service its settings, read once from the environment: `settings = Configured(Settings.from_env)`."""
+
+    def __init__(self, read: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self._read = read
+        self._value: Any = None
+
+    def setup(self) -> None:
+        self._value = self._read(self.container.config)
+
+    def get_dependency(self, worker_ctx: WorkerContext) -> Any:
+        return self._value
+
+
+class Page(DependencyProvider):  # type: ignore[misc]
+    """Serves one more page of Prometheus text from this service's port: `facts = Page("/facts", content)`.
+
+    content: makes the page from the process, whose engine it may read with.
+    """
+
+    def __init__(self, path: str, content: Callable[[ServiceProcess], bytes]) -> None:
+        super().__init__()
+        self._path, self._content = path, content
+
+    def attach(self, process: ServiceProcess) -> None:
+        """Have the process serve the page."""
+        process.add_page(self._path, lambda: self._content(process))
+
+    def get_dependency(self, worker_ctx: WorkerContext) -> None:
+        return None
+
+
+def service_folder(service_class: type) -> Path:
+    """Return the folder of the service's package, where its migrations lie."""
+    return Path(inspect.getfile(service_class)).parent
+
+
+def define(service_class: type) -> ServiceDefinition:
+    """Return a service class's definition without running it, for tools that only need to know what it does."""
+    return definition_from(ServiceContainer(service_class, {}))
+
+
+def definition_from(container: ServiceContainer) -> ServiceDefinition:
+    """Return what a container's service does, from its entrypoints."""
+    handlers, effects, jobs, methods = {}, {}, {}, {}
+    for entrypoint in container.entrypoints:
+        run = _Runner(container, entrypoint)
+        name = entrypoint.method_name
+        if isinstance(entrypoint, Handles):
+            if entrypoint.fact.TYPE in handlers:
+                raise BadSettings(f"{container.service_name} handles {entrypoint.fact.TYPE} twice")
+            handlers[entrypoint.fact.TYPE] = Handler(
+                entrypoint.fact, run.method(name), run.batch(entrypoint.preload), entrypoint.emits, entrypoint.ordered
+            )
+        elif isinstance(entrypoint, Fires):
+            effects[entrypoint.kind] = Effect(
+                entrypoint.kind, run.method(name), run.batch(entrypoint.preload), entrypoint.emits
+            )
+        elif isinstance(entrypoint, Records):
+            jobs[entrypoint.kind] = Job(
+                entrypoint.kind,
+                entrypoint.call,
+                run.outcome(name),
+                entrypoint.repeat_after_crash,
+                entrypoint.lease_s,
+                entrypoint.emits,
+            )
+        elif isinstance(entrypoint, Answers):
+            methods[name] = Method(name, run.method(name), entrypoint.command)
+    everything = bool(getattr(container.service_cls, "takes_everything", False))
+    return ServiceDefinition(container.service_name, handlers, effects, jobs, methods, everything)
+
+
+class _Runner:
+    """Calls methods of a service instance that lives as long as a unit of work."""
+
+    def __init__(self, container: ServiceContainer, entrypoint: Entrypoint) -> None:
+        self._container = container
+        self._entrypoint = entrypoint
+
+    def service(self, work: Work) -> Any:
+        """Return the instance for this unit of work, with its dependencies injected."""
+        instance = work.scope.get(self._container)
+        if instance is None:
+            instance = self._container.service_cls()
+            context = WorkerContext(self._container, instance, self._entrypoint, data={"work": work})
+            for provider in self._container.dependencies:
+                setattr(instance, provider.attr_name, provider.get_dependency(context))
+            work.scope[self._container] = instance
+        return instance
+
+    def method(self, name: str) -> Callable[[Work, Any], Any]:
+        return lambda work, argument: getattr(self.service(work), name)(argument)
+
+    def batch(self, name: str | None) -> Callable[[Work, Sequence[Any]], None] | None:
+        if name is None:
+            return None
+        return lambda work, arguments: getattr(self.service(work), name)(arguments)
+
+    def outcome(self, name: str) -> Callable[[Work, Timer, Done | Failed | Unknown], None]:
+        return lambda work, timer, outcome: getattr(self.service(work), name)(timer, outcome)

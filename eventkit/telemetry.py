@@ -1,0 +1,198 @@
+"""What a process tells about itself: JSON logs, a Prometheus page, and whether it is alive and ready.
+
+Logs and labels hold types, ids and counts, never what people wrote or who they are.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from contracts.fact import Fact
+from eventkit import held, outbox
+from eventkit.envelope import Event
+
+log = logging.getLogger("liaison")
+
+_LAG_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 900, 3600)
+_STANDARD = frozenset(vars(logging.makeLogRecord({})))
+
+
+class _JsonFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        line |= {name: value for name, value in vars(record).items() if name not in _STANDARD and name != "taskName"}
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+def log_as_json() -> None:
+    """Send every log record of the process to standard output, one JSON object a line."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(_JsonFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    for noisy in ("amqp", "httpx", "httpcore", "nameko"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+class ServiceMetrics:
+    """The process metrics of one replica, all declared here, a sentence each."""
+
+    def __init__(self, service: str, registry: CollectorRegistry | None = None) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.registry = registry or CollectorRegistry()
+
+        def counter(name: str, text: str, labels: Iterable[str] = ()) -> Counter:
+            return Counter(f"liaison_events_{name}", text, tuple(labels), registry=self.registry)
+
+        def histogram(name: str, text: str, buckets: Iterable[float]) -> Histogram:
+            return Histogram(f"liaison_{name}", text, buckets=tuple(buckets), registry=self.registry)
+
+        self.service = service
+        self._handled = counter("handled", "Events handled for the first time.", ["type"])
+        self.repeated = counter("repeated", "Events dropped because they had been seen before.")
+        self.unhandled = counter("unhandled", "Events acknowledged because no handler takes their type.")
+        self.held = counter("held", "Events put aside until later.")
+        self.dead = counter("dead", "Events put aside because they cannot be handled.")
+        self.sent = counter("sent", "Events that the broker has confirmed.")
+        self.resent = counter("resend", "Times the relay had to begin again from the lowest unconfirmed event.")
+        self._lag = histogram("event_lag_seconds", "Seconds from an event's arrival to its commit here.", _LAG_BUCKETS)
+        self._batch = histogram("event_batch_size", "Fresh events in one transaction.", (1, 2, 5, 10, 20, 50, 100, 200))
+        self._batch_s = histogram("event_batch_duration_seconds", "Seconds of one batch's transaction.", _LAG_BUCKETS)
+        self.lateness = histogram(
+            "timer_lateness_seconds", "Seconds from a timer's due moment to its firing.", _LAG_BUCKETS
+        )
+        self.job_duration = histogram("job_duration_seconds", "Seconds of one call to the outside.", _LAG_BUCKETS)
+        self.rpc_duration = histogram(
+            "rpc_duration_seconds", "Seconds from a call's arrival to its answer.", _LAG_BUCKETS
+        )
+        self._of_type: dict[str, Any] = {}
+
+    def batch(self, size: int, took_s: float) -> None:
+        """Count one committed batch."""
+        self._batch.observe(size)
+        self._batch_s.observe(took_s)
+
+    def handled_event(self, event: Event[Fact], now: datetime) -> None:
+        """Count one handled event and how late it was. now: the transaction's moment."""
+        child = self._of_type.get(event.type)
+        if child is None:
+            child = self._of_type[event.type] = self._handled.labels(event.type)
+        child.inc()
+        if not event.history:
+            self._lag.observe(max((now - (event.arrived_at or event.time)).total_seconds(), 0.0))
+
+
+class StoredMetrics(Collector):
+    """Depths and ages that lie in the database, read at scrape time."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def describe(self) -> Iterable[GaugeMetricFamily]:
+        """Nothing is known before the first scrape; saying so keeps registration off the database."""
+        return ()
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """Read one snapshot; a database that is away yields no sample, which alerts see as absent."""
+        try:
+            with self._engine.connect() as connection:
+                depth, age_s = outbox.depth_and_age(connection)
+                waiting = held.counts(connection)
+        except SQLAlchemyError:
+            return
+        yield _gauge("liaison_outbox_depth", "Events that the broker has not confirmed.", depth)
+        yield _gauge("liaison_outbox_age_seconds", "Age of the oldest unconfirmed event.", age_s)
+        for state, what in (("held", "wait for something"), ("dead", "wait for a person")):
+            count, oldest_s = waiting.get(state, (0, 0.0))
+            yield _gauge(f"liaison_{state}_events", f"Events that {what}.", count)
+            yield _gauge(f"liaison_{state}_oldest_age_seconds", f"Age of the oldest that {what}.", oldest_s)
+
+
+def _gauge(name: str, documentation: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, documentation, value=value)
+
+
+class Health:
+    """Whether the process is alive and ready. Each loop reports in; one that is silent for too long is not alive."""
+
+    def __init__(self) -> None:
+        self._checks: dict[str, Callable[[], str | None]] = {}
+
+    def add(self, name: str, check: Callable[[], str | None]) -> None:
+        """Have `check` asked; it returns None when all is well, else the reason."""
+        self._checks[name] = check
+
+    def problems(self) -> dict[str, str]:
+        """Return what is wrong now, by the name of the check."""
+        return {name: reason for name, check in self._checks.items() if (reason := check()) is not None}
+
+
+def database_check(engine: Engine) -> Callable[[], str | None]:
+    """Return a check that the database answers."""
+
+    def check() -> str | None:
+        try:
+            with engine.connect() as connection:
+                connection.execute(text("select 1"))
+        except SQLAlchemyError as error:
+            return type(error).__name__
+        return None
+
+    return check
+
+
+def serve_page(
+    port: int,
+    registry: CollectorRegistry,
+    ready: Health,
+    live: Health,
+    more: Mapping[str, Callable[[], bytes]] | None = None,
+) -> ThreadingHTTPServer:
+    """Serve `/metrics`, `/live` and `/ready` on the loopback or pod address, in threads; port 0 takes a free one."""
+    pages: dict[str, Callable[[], bytes]] = {"/metrics": lambda: generate_latest(registry), **(more or {})}
+
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            path = self.path.partition("?")[0]
+            if path in ("/ready", "/live"):
+                problems = (ready if path == "/ready" else live).problems()
+                body = json.dumps({"problems": problems}, ensure_ascii=False).encode()
+                self._answer(503 if problems else 200, "application/json", body)
+            elif path in pages:
+                self._answer(200, "text/plain; version=0.0.4; charset=utf-8", pages[path]())
+            else:
+                self._answer(404, "text/plain", b"not here\n")
+
+        def _answer(self, status: int, content_type: str, body: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", content_type)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Scrapes are not worth a line each."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", port), Page)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, name="page", daemon=True).start()
+    return server

@@ -1,0 +1,163 @@
+"""Timers in PostgreSQL: armed and cancelled in a transaction, claimed when due, fired once.
+
+Lock order is subject first, timer second, everywhere. A worker keeps other workers off a subject by an advisory
+lock, lets the effect's service lock the subject's rows, and only then locks the timer: one that was cancelled or
+armed anew in between is no longer there in the version that was seen, and does nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, text
+from sqlalchemy.dialects.postgresql import insert
+
+from eventkit.tables import timer as timer_table
+
+
+class Timer(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that is to happen at `due_at`.
+
+    kind: which effect. key: what it is for, unique within the kind. subject: whose rows the effect will change.
+    """
+
+    kind: str
+    key: str
+    subject: str
+    due_at: datetime
+    payload: Mapping[str, Any]
+    is_job: bool = False
+    id: int = 0
+    version: int = 1
+    attempts: int = 0
+
+
+class TimerChanges:
+    """The timers armed and cancelled within one transaction; the last word on each key counts."""
+
+    def __init__(self, on_undo: Callable[[Callable[[], None]], None]) -> None:
+        self._on_undo = on_undo
+        self._changes: dict[tuple[str, str], Timer | None] = {}
+
+    def arm(self, timer: Timer) -> None:
+        """Arm a timer, in place of an armed one of the same kind and key."""
+        self._set((timer.kind, timer.key), timer)
+
+    def cancel(self, kind: str, key: str) -> None:
+        """Let the timer never fire."""
+        self._set((kind, key), None)
+
+    def _set(self, key: tuple[str, str], timer: Timer | None) -> None:
+        known, before = key in self._changes, self._changes.get(key)
+        self._changes[key] = timer
+
+        def undo() -> None:
+            if known:
+                self._changes[key] = before
+            else:
+                del self._changes[key]
+
+        self._on_undo(undo)
+
+    @property
+    def next_due_at(self) -> datetime | None:
+        """The earliest due moment among the armed ones."""
+        return min((timer.due_at for timer in self._changes.values() if timer), default=None)
+
+    def flush(self, connection: Connection) -> None:
+        """Write the changes: one statement for all armed, one for all cancelled."""
+        armed = [timer for timer in self._changes.values() if timer]
+        cancelled = [key for key, timer in self._changes.items() if timer is None]
+        if cancelled:
+            connection.execute(
+                text(
+                    "delete from eventkit.timer where (kind, key) in"
+                    " (select * from unnest(cast(:kinds as text[]), cast(:keys as text[])))"
+                ),
+                {"kinds": [kind for kind, _ in cancelled], "keys": [key for _, key in cancelled]},
+            )
+        if armed:
+            connection.execute(_ARM, [_columns(timer) for timer in armed])
+
+
+def _columns(timer: Timer) -> dict[str, Any]:
+    return {
+        "kind": timer.kind,
+        "key": timer.key,
+        "subject": timer.subject,
+        "due_at": timer.due_at,
+        "payload": dict(timer.payload),
+        "is_job": timer.is_job,
+    }
+
+
+_insert = insert(timer_table)
+_ARM = _insert.on_conflict_do_update(
+    constraint="timer_once",
+    set_={
+        "subject": _insert.excluded.subject,
+        "due_at": _insert.excluded.due_at,
+        "payload": _insert.excluded.payload,
+        "is_job": _insert.excluded.is_job,
+        "version": timer_table.c.version + 1,
+        "attempts": 0,
+        "running_until": None,
+    },
+)
+
+# The filter runs row by row in due order until enough subjects are ours, so that two workers share the due timers
+# instead of waiting for each other. The locks go with the transaction, also when the process is killed.
+_DUE = text(
+    "with due as materialized ("
+    "  select id, kind, key, subject, due_at, payload, version, attempts from eventkit.timer"
+    "  where not is_job and due_at <= clock_timestamp() order by due_at limit :peek)"
+    " select * from due where pg_try_advisory_xact_lock(:lock_space, hashtext(subject)) limit :most"
+)
+_LOCK_SPACE = 0x11A15
+COLUMNS = ("kind", "key", "subject", "due_at", "payload", "id", "version", "attempts")
+
+
+def claim_due(connection: Connection, *, most: int) -> list[Timer]:
+    """Return due timers of subjects that no other worker holds, oldest first. Their subjects are ours until the commit."""
+    rows = connection.execute(_DUE, {"peek": most * 5, "most": most, "lock_space": _LOCK_SPACE})
+    return [Timer(**{name: row[name] for name in COLUMNS}) for row in rows.mappings()]
+
+
+def lock_current(connection: Connection, timers: Sequence[Timer]) -> list[Timer]:
+    """Lock the timers and return those that are still armed in the version seen: the second half of the lock order."""
+    rows = connection.execute(
+        text(
+            "select t.id from eventkit.timer t join unnest(cast(:ids as bigint[]), cast(:versions as int[]))"
+            " as seen (id, version) on t.id = seen.id and t.version = seen.version order by t.id for update of t"
+        ),
+        {"ids": [timer.id for timer in timers], "versions": [timer.version for timer in timers]},
+    )
+    current = {row.id for row in rows}
+    return [timer for timer in timers if timer.id in current]
+
+
+def remove(connection: Connection, timers: Iterable[Timer]) -> None:
+    """Delete fired timers, unless their own effect armed them anew."""
+    gone = list(timers)
+    connection.execute(
+        text(
+            "delete from eventkit.timer t using unnest(cast(:ids as bigint[]), cast(:versions as int[]))"
+            " as fired (id, version) where t.id = fired.id and t.version = fired.version"
+        ),
+        {"ids": [timer.id for timer in gone], "versions": [timer.version for timer in gone]},
+    )
+
+
+def next_due_in_s(connection: Connection, *, jobs: bool) -> float | None:
+    """Return the seconds until the next timer (or job) falls due, 0 or less when one is due, None when none is armed."""
+    value = connection.execute(
+        text(
+            "select extract(epoch from min(due_at) - clock_timestamp()) from eventkit.timer"
+            " where is_job = :jobs and running_until is null"
+        ),
+        {"jobs": jobs},
+    ).scalar()
+    return None if value is None else float(value)

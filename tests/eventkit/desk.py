@@ -1,0 +1,221 @@
+"""A service of its own for each test: its database, its queues, and ways to publish to it and look into it."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import amqp
+import psycopg2
+from sqlalchemy import Engine, text
+
+from contracts.gateway import TicketRequested
+from contracts.tickets import TicketOpened, TicketState
+from eventkit import broker, schema, topology
+from eventkit.database import open_engine
+from eventkit.definition import Handler, ServiceDefinition
+from eventkit.envelope import Event, encode_data, new_id, partitionkey_of, to_headers
+from eventkit.process import ProcessSettings, ServiceProcess
+from eventkit.work import Work
+from liaison.installation import Installation
+
+_numbers = itertools.count(1)
+_TEMPLATE = "liaison_test_template"
+
+
+def admin_of(installation: Installation) -> topology.Administration:
+    """Return the broker's administration of a test installation."""
+    return topology.Administration(installation.management_url, *installation.management_auth)
+
+
+def database_of(installation: Installation, name: str) -> str:
+    """Return the address of a fresh database that holds eventkit's tables and a table of business rows."""
+    base, _, _ = installation.postgres_admin_uri.rpartition("/")
+    server = psycopg2.connect(installation.postgres_admin_uri)
+    server.autocommit = True
+    with server.cursor() as cursor:
+        cursor.execute("select 1 from pg_database where datname = %s", (_TEMPLATE,))
+        if cursor.fetchone() is None:
+            cursor.execute(f"create database {_TEMPLATE}")
+            engine = open_engine(f"{base}/{_TEMPLATE}", name="template")
+            schema.migrate(engine, None)
+            with engine.begin() as connection:
+                connection.execute(
+                    text(
+                        "create table effect (position bigserial primary key, event_id text, source text,"
+                        " subject text, sequence bigint, title text)"
+                    )
+                )
+            engine.dispose()
+        cursor.execute(f"drop database if exists {name} with (force)")
+        cursor.execute(f"create database {name} template {_TEMPLATE}")
+    server.close()
+    return f"{base}/{name}"
+
+
+def opened(event: Event[TicketRequested]) -> TicketOpened:
+    """Return the outgoing fact of the test handler: one for each incoming request."""
+    return TicketOpened(
+        number=event.subject,
+        title=event.data.title,
+        state=TicketState.NEW,
+        priority=3,
+        channel=event.data.channel,
+        opened_at=event.time,
+    )
+
+
+def record_effect(work: Work, event: Event[TicketRequested]) -> None:
+    """Write one row for an event: the effect that must happen exactly once."""
+    work.connection.execute(
+        text(
+            "insert into effect (event_id, source, subject, sequence, title) values (:id, :source, :subject, :n, :t)"
+        ),
+        {
+            "id": event.id,
+            "source": event.source,
+            "subject": event.subject,
+            "n": event.sequence,
+            "t": event.data.title,
+        },
+    )
+
+
+def record_and_tell(work: Work, event: Event[TicketRequested]) -> None:
+    """Write the row and announce it."""
+    record_effect(work, event)
+    work.emit(opened(event), subject=event.subject)
+
+
+def definition(name: str, handle: Callable[[Work, Event[Any]], None] = record_effect, **more: Any) -> ServiceDefinition:
+    """Return a service that handles ticket requests."""
+    handler = Handler(TicketRequested, handle, emits=frozenset({TicketOpened}))
+    return replace(ServiceDefinition(name, handlers={TicketRequested.TYPE: handler}), **more)
+
+
+def request(subject: str, sequence: int, title: str = "打印机坏了", source: str = "/erp", **more: Any) -> Event[Any]:
+    """Build an event as a relay would publish it."""
+    return Event(
+        id=more.pop("id", None) or new_id(),
+        source=source,
+        type=TicketRequested.TYPE,
+        subject=subject,
+        time=more.pop("time", None) or _now(),
+        data=TicketRequested(title=title, **more),
+        partitionkey=partitionkey_of(source, subject),
+        sequence=sequence,
+    )
+
+
+def _now() -> Any:
+    from datetime import UTC, datetime
+
+    return datetime.now(UTC)
+
+
+def eventually(condition: Callable[[], Any], timeout_s: float = 15.0, what: str = "") -> Any:
+    """Return the condition's value as soon as it is true. Raises AssertionError when it never is."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {timeout_s:g} s: {what or condition}")
+        time.sleep(0.02)
+
+
+class Desk:
+    """One service under test on real servers."""
+
+    def __init__(self, installation: Installation, service: ServiceDefinition) -> None:
+        self.installation = installation
+        self.definition = service
+        self.uri = installation.amqp_admin_uri
+        self.database_uri = database_of(installation, service.name)
+        self.engine: Engine = open_engine(self.database_uri, name="test")
+        self.admin = admin_of(installation)
+        self._create(service)
+        self.processes: list[ServiceProcess] = []
+        self._publisher: Any = None
+
+    def _create(self, service: ServiceDefinition) -> None:
+        for exchange in (broker.EVENTS, broker.RPC, broker.REPLIES):
+            kind = "topic" if exchange == broker.EVENTS else "direct"
+            self.admin.declare(topology.Exchange(exchange, kind))
+        types = topology.handled_types(service)
+        for parts in topology.partition_parts(service.name, types, 1, 1):
+            for part in parts:
+                self.admin.declare(part)
+        if service.methods:
+            self.admin.declare(topology.Queue(broker.rpc_queue(service.name), quorum=False))
+            self.admin.declare(topology.Binding(broker.RPC, broker.rpc_queue(service.name), True, service.name))
+
+    def settings(self) -> ProcessSettings:
+        """Return how a replica of the service reaches its parts."""
+        return ProcessSettings(self.uri, self.database_uri, 0)
+
+    def start(self, service: ServiceDefinition | None = None) -> ServiceProcess:
+        """Start a replica in this process, on plain threads."""
+        process = ServiceProcess(service or self.definition, self.settings(), None)
+        process.start()
+        self.processes.append(process)
+        return process
+
+    def publish(self, *events: Event[Any]) -> None:
+        """Publish events as a relay does, each confirmed before the next call returns."""
+        self.publish_raw(*[(to_headers(event), encode_data(event.data)) for event in events])
+
+    def publish_raw(self, *messages: tuple[dict[str, str], bytes]) -> None:
+        """Publish messages with any headers and bytes to this service's queues."""
+        if self._publisher is None:
+            self._publisher = broker.connect(self.uri, name="test publisher").channel()
+        for headers, body in messages:
+            message = amqp.Message(body, application_headers=headers, delivery_mode=2)
+            # Straight to the service's own exchange, so that tests that run side by side do not see each other.
+            front = broker.partition_exchange(self.definition.name, 1)
+            self._publisher.basic_publish(message, exchange=front, routing_key=headers.get("ce-type", ""))
+
+    def rows(self, statement: str, **values: Any) -> Sequence[Any]:
+        """Return the rows of a query against the service's database."""
+        with self.engine.connect() as connection:
+            return connection.execute(text(statement), values).all()
+
+    def one(self, statement: str, **values: Any) -> Any:
+        """Return the single value of a query."""
+        return self.rows(statement, **values)[0][0]
+
+    def effects(self) -> list[tuple[str, str]]:
+        """Return (subject, title) of every effect, in the order in which they came about."""
+        return [(row.subject, row.title) for row in self.rows("select * from effect order by position")]
+
+    def close(self) -> None:
+        """Stop what runs and remove what the broker holds of this service."""
+        for process in self.processes:
+            process.stop(grace_s=5)
+        if self._publisher is not None:
+            broker.close_quietly(self._publisher.connection)
+        have = self.admin.found()
+        prefix = f"{self.definition.name}."
+        for queue in have.queues:
+            if queue.name.startswith(prefix):
+                self.admin._call("DELETE", f"/queues/{topology.VHOST}/{queue.name}", ok=(204, 404))
+        for exchange in have.exchanges:
+            if exchange.name.startswith(prefix):
+                self.admin.remove(exchange)
+        self.admin.close()
+        self.engine.dispose()
+
+
+@contextmanager
+def desk_of(installation: Installation, **options: Any) -> Iterator[Desk]:
+    """Give a test a service of its own."""
+    desk = Desk(installation, definition(f"t{next(_numbers)}", **options))
+    try:
+        yield desk
+    finally:
+        desk.close()

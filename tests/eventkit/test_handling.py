@@ -1,0 +1,142 @@
+"""Promises 1, 3 and 4 at one consumer: once, in order, nothing vanishes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import text
+
+from contracts.gateway import TicketRequested
+from eventkit import held
+from eventkit.envelope import Event, encode_data, to_headers
+from eventkit.errors import RuleBroken, TryLater
+from eventkit.work import Work
+from tests.eventkit.desk import eventually, record_and_tell, record_effect, request
+
+
+def test_an_event_published_twice_has_one_effect(desk: Any) -> None:
+    service = desk(handle=record_and_tell)
+    event = request("INC1", 1)
+    service.publish(event, event)
+    service.start()
+    service.publish(event)
+    service.publish(request("INC2", 1))
+    eventually(lambda: len(service.effects()) == 2)
+    assert [subject for subject, _ in service.effects()] == ["INC1", "INC2"]
+    assert service.one("select count(*) from eventkit.outbox") == 2
+
+
+def test_events_of_a_subject_are_handled_in_order(desk: Any) -> None:
+    service = desk()
+    service.publish(*[request(f"INC{n % 5}", n) for n in range(1000)])
+    service.start()
+    eventually(lambda: len(service.effects()) == 1000)
+    inversions = service.one(
+        "select count(*) from (select sequence < lag(sequence) over (partition by subject order by position) as back"
+        " from effect) as e where back"
+    )
+    assert inversions == 0
+
+
+def refuse_bad(work: Work, event: Event[TicketRequested]) -> None:
+    """Refuse before anything is written, as use cases do that only collect rows."""
+    if event.data.title == "bad":
+        raise RuleBroken("bad title")
+    record_effect(work, event)
+
+
+def test_an_event_that_breaks_a_rule_is_dead_and_holds_only_its_own_subject(desk: Any) -> None:
+    service = desk(handle=refuse_bad)
+    service.publish(request("A", 1), request("A", 2, "bad"), request("B", 1), request("A", 3), request("B", 2))
+    service.start()
+    eventually(lambda: service.one("select count(*) from eventkit.inbox") == 5)
+    assert service.effects() == [("A", "打印机坏了"), ("B", "打印机坏了"), ("B", "打印机坏了")]
+    with service.engine.connect() as connection:
+        [dead] = held.listed(connection, state="dead")
+        assert dead.reason == "RuleBroken: bad title"
+        assert dead.waiting == 1
+
+
+def test_a_discarded_dead_event_lets_the_subject_go_on(desk: Any) -> None:
+    service = desk(handle=refuse_bad)
+    service.publish(request("A", 1, "bad"), request("A", 2, "second"), request("A", 3, "third"))
+    service.start()
+    eventually(lambda: service.one("select count(*) from eventkit.held_event") == 3)
+    position = service.one("select position from eventkit.held_event where state = 'dead'")
+    held.discard(service.engine, position)
+    eventually(lambda: service.effects() == [("A", "second"), ("A", "third")])
+    eventually(lambda: service.one("select count(*) from eventkit.held_subject") == 0)
+    assert service.one("select state from eventkit.inbox where id not in (select event_id from effect)") == "discarded"
+
+
+def test_a_replayed_dead_event_is_handled_in_its_place(desk: Any) -> None:
+    forgiving: list[bool] = []
+
+    def handle(work: Work, event: Event[TicketRequested]) -> None:
+        if event.data.title == "bad" and not forgiving:
+            raise RuleBroken("not yet")
+        record_effect(work, event)
+
+    service = desk(handle=handle)
+    service.publish(request("A", 1, "bad"), request("A", 2, "second"))
+    service.start()
+    eventually(lambda: service.one("select count(*) from eventkit.held_event") == 2)
+    forgiving.append(True)
+    held.replay(service.engine, service.one("select min(position) from eventkit.held_event"))
+    eventually(lambda: service.effects() == [("A", "bad"), ("A", "second")])
+
+
+def test_an_event_that_must_wait_is_tried_again_and_later_ones_wait_behind_it(desk: Any) -> None:
+    tries: list[str] = []
+
+    def handle(work: Work, event: Event[TicketRequested]) -> None:
+        tries.append(event.data.title)
+        if event.data.title == "early" and tries.count("early") < 3:
+            raise TryLater("the other side is not there yet", delay_s=0.1)
+        record_effect(work, event)
+
+    service = desk(handle=handle)
+    service.publish(request("A", 1, "early"), request("A", 2, "late"), request("B", 1, "other"))
+    service.start()
+    eventually(lambda: len(service.effects()) == 3)
+    assert [title for subject, title in service.effects() if subject == "A"] == ["early", "late"]
+    eventually(lambda: service.one("select count(*) from eventkit.held_subject") == 0)
+
+
+def test_what_cannot_be_read_is_kept_with_its_bytes_and_the_reason(desk: Any) -> None:
+    service = desk()
+    good = request("A", 1)
+    headers, other = to_headers(request("B", 1)), to_headers(request("C", 1))
+    service.publish_raw((headers, b"\xff not json"), (other | {"ce-time": "yesterday"}, b"{}"))
+    service.publish(good)
+    service.start()
+    eventually(lambda: service.effects() == [("A", "打印机坏了")])
+    with service.engine.connect() as connection:
+        reasons = {one.body: one.reason for one in held.listed(connection)}
+    assert "not JSON" in reasons[b"\xff not json"]
+    assert "yesterday" in reasons[b"{}"]
+
+
+def test_a_handler_that_breaks_the_transaction_takes_nobody_along(desk: Any) -> None:
+    def handle(work: Work, event: Event[TicketRequested]) -> None:
+        record_effect(work, event)
+        if event.data.title == "bad":
+            work.connection.execute(text("select 1 / 0"))
+
+    service = desk(handle=handle)
+    service.publish(*[request(f"S{n}", 1, "bad" if n == 50 else "good") for n in range(100)])
+    service.start()
+    eventually(lambda: len(service.effects()) == 99)
+    with service.engine.connect() as connection:
+        [dead] = held.listed(connection)
+    assert "division by zero" in dead.reason
+
+
+def test_an_event_of_a_type_that_nobody_handles_is_acknowledged_and_counted(desk: Any) -> None:
+    service = desk()
+    stray = request("A", 1)
+    headers = to_headers(stray) | {"ce-type": "liaison.unknown.happened.v1"}
+    process = service.start()
+    service.publish_raw((headers, encode_data(stray.data)))
+    eventually(lambda: process.metrics.unhandled._value.get() == 1)
+    assert service.one("select count(*) from eventkit.inbox") == 0

@@ -1,0 +1,103 @@
+"""Calls: answered in time or not executed, commands once a key, errors as themselves."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from eventkit.definition import Method
+from eventkit.errors import DeadlinePassed, NotFound, RuleBroken, Unavailable
+from eventkit.rpc import RpcClient
+from eventkit.work import Work
+from tests.eventkit.desk import eventually
+
+
+def write_row(work: Work, arguments: Mapping[str, Any]) -> Any:
+    time.sleep(arguments.get("takes_s", 0))
+    row = work.connection.execute(
+        text("insert into effect (title) values (:t) returning position"), {"t": arguments["title"]}
+    )
+    return {"position": row.scalar_one()}
+
+
+def refuse(work: Work, arguments: Mapping[str, Any]) -> Any:
+    raise RuleBroken("500,000 is not below 500,000", field="amount")
+
+
+def not_there(work: Work, arguments: Mapping[str, Any]) -> Any:
+    raise NotFound("no ticket T2026-000001")
+
+
+METHODS = {
+    "write": Method("write", write_row, is_command=True),
+    "refuse": Method("refuse", refuse, is_command=False),
+    "find": Method("find", not_there, is_command=False),
+}
+
+
+@pytest.fixture
+def service(desk: Any) -> Any:
+    return desk(methods=METHODS)
+
+
+@pytest.fixture
+def client(service: Any) -> Iterator[RpcClient]:
+    client = RpcClient(service.uri, "gateway")
+    eventually(lambda: client.connected)
+    yield client
+    client.close()
+
+
+def test_a_command_sent_twice_with_one_key_changes_things_once(service: Any, client: RpcClient) -> None:
+    service.start()
+    answers: list[Any] = []
+
+    def send() -> None:
+        answers.append(client.call(service.definition.name, "write", {"title": "x", "takes_s": 0.1}, key="k1"))
+
+    threads = [threading.Thread(target=send) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == [answers[0]] * 3
+    assert service.one("select count(*) from effect") == 1
+
+
+def test_a_key_used_for_another_method_is_refused(service: Any, client: RpcClient) -> None:
+    service.start()
+    client.call(service.definition.name, "write", {"title": "x"}, key="k1")
+    service.definition.methods["refuse"]
+    other = Method("other", write_row, is_command=True)
+    service.processes[0].definition.methods["other"] = other
+    with pytest.raises(RuleBroken, match="used for write before"):
+        client.call(service.definition.name, "other", {"title": "x"}, key="k1")
+
+
+def test_errors_cross_as_themselves_with_their_field(service: Any, client: RpcClient) -> None:
+    service.start()
+    with pytest.raises(RuleBroken, match="500,000") as caught:
+        client.call(service.definition.name, "refuse", {})
+    assert caught.value.field == "amount"
+    with pytest.raises(NotFound, match="T2026-000001"):
+        client.call(service.definition.name, "find", {})
+
+
+def test_a_call_past_its_deadline_is_not_executed(service: Any, client: RpcClient) -> None:
+    with pytest.raises(DeadlinePassed):
+        client.call(service.definition.name, "write", {"title": "late"}, deadline_s=0.3)
+    service.start()
+    client.call(service.definition.name, "write", {"title": "in time"})
+    assert [row.title for row in service.rows("select title from effect")] == ["in time"]
+
+
+def test_a_client_without_a_broker_says_so_at_once() -> None:
+    client = RpcClient("amqp://nobody:nothing@127.0.0.1:1/liaison", "gateway")
+    with pytest.raises(Unavailable):
+        client.call("tickets", "find", {})
+    client.close()

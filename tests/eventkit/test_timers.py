@@ -1,0 +1,147 @@
+"""Promise 5: a timer fires once, never early, and what was cancelled does not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import text
+
+from eventkit.definition import Done, Effect, Failed, Job, Unknown
+from eventkit.errors import TryLater
+from eventkit.timers import Timer
+from eventkit.work import Work
+from tests.eventkit.desk import eventually
+
+Change = Callable[[Work], None]
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def write(service: Any, change: Change) -> None:
+    """Run a change in a unit of work of its own, as a use case would."""
+    with service.engine.begin() as connection:
+        moment = connection.execute(text("select now()")).scalar_one()
+        work = Work(connection, source="/test", now=moment)
+        change(work)
+        work.flush()
+
+
+def fire(work: Work, timer: Timer) -> None:
+    work.connection.execute(
+        text("insert into effect (subject, title, event_id) values (:s, :k, to_char(clock_timestamp() - :d, 'SSSS'))"),
+        {"s": timer.subject, "k": timer.key, "d": timer.due_at},
+    )
+
+
+def late_by(service: Any) -> list[Any]:
+    return [row.subject for row in service.rows("select subject from effect order by position")]
+
+
+def test_timers_fire_once_in_the_order_in_which_they_fall_due(desk: Any) -> None:
+    service = desk(effects={"ring": Effect("ring", fire)})
+    start = now()
+    for name, delay_s in (("third", 0.6), ("first", 0.2), ("second", 0.4)):
+        due_at = start + timedelta(seconds=delay_s)
+        write(service, lambda w, n=name, d=due_at: w.arm("ring", key=n, subject=n, due_at=d, payload={}))
+    service.start()
+    service.start()
+    eventually(lambda: len(late_by(service)) == 3)
+    assert late_by(service) == ["first", "second", "third"]
+    assert service.one("select count(*) from eventkit.timer") == 0
+
+
+def test_no_timer_fires_before_the_database_says_so(desk: Any) -> None:
+    def fire_and_compare(work: Work, timer: Timer) -> None:
+        early = work.connection.execute(text("select clock_timestamp() < :d"), {"d": timer.due_at}).scalar_one()
+        work.connection.execute(text("insert into effect (title) values (:t)"), {"t": "early" if early else "on time"})
+
+    service = desk(effects={"ring": Effect("ring", fire_and_compare)})
+    start = now()
+    write(
+        service,
+        lambda w: [
+            w.arm("ring", key=str(n), subject=str(n), due_at=start + timedelta(milliseconds=7 * n), payload={})
+            for n in range(100)
+        ]
+        and None,
+    )
+    service.start()
+    eventually(lambda: service.one("select count(*) from effect") == 100)
+    assert service.one("select count(*) from effect where title = 'early'") == 0
+
+
+def test_a_cancelled_timer_and_an_older_version_do_nothing(desk: Any) -> None:
+    service = desk(effects={"ring": Effect("ring", fire)})
+    soon = now() + timedelta(seconds=0.3)
+    write(service, lambda w: w.arm("ring", key="cancelled", subject="A", due_at=soon, payload={}))
+    write(service, lambda w: w.arm("ring", key="moved", subject="B", due_at=soon, payload={}))
+    service.start()
+    write(service, lambda w: w.cancel("ring", key="cancelled"))
+    write(service, lambda w: w.arm("ring", key="moved", subject="B", due_at=soon + timedelta(seconds=0.5), payload={}))
+    eventually(lambda: late_by(service) == ["B"])
+    assert service.one("select extract(epoch from now() - cast(:d as timestamptz)) >= 0.5", d=soon)
+
+
+def test_an_effect_that_fails_is_put_off_and_the_others_fire(desk: Any) -> None:
+    failures: list[str] = []
+
+    def fire_or_fail(work: Work, timer: Timer) -> None:
+        if timer.key == "bad" and len(failures) < 2:
+            failures.append(timer.key)
+            raise RuntimeError("not today")
+        fire(work, timer)
+
+    service = desk(effects={"ring": Effect("ring", fire_or_fail)})
+    write(service, lambda w: w.arm("ring", key="bad", subject="A", due_at=w.now, payload={}))
+    write(service, lambda w: w.arm("ring", key="good", subject="B", due_at=w.now, payload={}))
+    service.start()
+    eventually(lambda: late_by(service) == ["B"], what="the good one fires")
+    eventually(lambda: late_by(service) == ["B", "A"], what="the bad one fires later")
+
+
+def record(work: Work, job: Timer, outcome: Done | Failed | Unknown) -> None:
+    work.connection.execute(
+        text("insert into effect (subject, title) values (:s, :t)"),
+        {"s": job.subject, "t": outcome.value if isinstance(outcome, Done) else type(outcome).__name__},
+    )
+
+
+def test_a_job_is_called_and_its_outcome_recorded(desk: Any) -> None:
+    service = desk(jobs={"post": Job("post", lambda job: f"sent {job.payload['n']}", record, repeat_after_crash=True)})
+    service.start()
+    write(service, lambda w: w.job("post", key="1", subject="A", payload={"n": 7}))
+    eventually(lambda: service.effects() == [("A", "sent 7")])
+    assert service.one("select count(*) from eventkit.timer") == 0
+
+
+def test_a_job_that_says_later_is_called_again(desk: Any) -> None:
+    calls: list[int] = []
+
+    def call(job: Timer) -> str:
+        calls.append(job.attempts)
+        if len(calls) < 3:
+            raise TryLater("busy", delay_s=0.1)
+        return "done"
+
+    service = desk(jobs={"post": Job("post", call, record, repeat_after_crash=True)})
+    write(service, lambda w: w.job("post", key="1", subject="A", payload={}))
+    service.start()
+    eventually(lambda: service.effects() == [("A", "done")])
+    assert calls == [1, 2, 3]
+
+
+def test_a_call_cut_off_by_a_crash_is_repeated_or_unknown_as_its_policy_says(desk: Any) -> None:
+    for repeat, outcome in ((True, "called"), (False, "Unknown")):
+        service = desk(jobs={"post": Job("post", lambda job: "called", record, repeat_after_crash=repeat)})
+        write(service, lambda w: w.job("post", key="1", subject="A", payload={}))
+        # As a process leaves it that died during the call: claimed, and its lease over.
+        with service.engine.begin() as connection:
+            connection.execute(
+                text("update eventkit.timer set attempts = 1, running_until = now() - interval '1 s'")
+            )
+        service.start()
+        eventually(lambda s=service, o=outcome: s.effects() == [("A", o)])
