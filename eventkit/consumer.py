@@ -1,4 +1,4 @@
-"""The consumer of one partition: takes what has arrived, has it handled, acknowledges it.
+"""The consumer of one queue: takes what has arrived, has it handled, acknowledges it.
 
 It owns its connection and channel, so that one acknowledgement covers a batch. It stops by finishing: the running
 batch is committed and acknowledged, then the channel is closed, and the broker hands the rest to the next consumer.
@@ -7,15 +7,16 @@ batch is committed and acknowledged, then the channel is closed, and the broker 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any
 
+import amqp
+import msgspec
 from sqlalchemy.exc import DBAPIError
 
-from eventkit import broker, inbox
+from eventkit import broker
 from eventkit.database import is_lost_connection, is_serialization_failure
-from eventkit.handling import EventHandling
 from eventkit.telemetry import log
 
 BATCH = 200
@@ -26,23 +27,41 @@ PAUSE_S = 30.0
 _RETRY_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 
-class PartitionConsumer:
-    """Consumes one queue in order until stopped, through any outage of broker or database.
+class Incoming(msgspec.Struct, frozen=True, gc=False):
+    """A message as it came. account: who published it, when the publisher said so; the broker has checked that."""
 
-    on_idle: called about once a second between batches; returns False when this queue is to be left.
-    """
+    headers: dict[str, Any]
+    body: bytes
+    routing_key: str
+    content_type: str
+    account: str | None
 
-    def __init__(
-        self, uri: str, queue: str, handling: EventHandling, *, on_idle: Callable[[], bool] | None = None
-    ) -> None:
+
+class Outgoing(msgspec.Struct, frozen=True):
+    """A message to publish, confirmed, before the batch that led to it is acknowledged."""
+
+    exchange: str
+    routing_key: str
+    message_id: str
+    body: bytes
+
+
+Handle = Callable[[Sequence[Incoming], bool], Sequence[Outgoing]]
+"""Handles messages in order, told whether some were out before; what it returns is published before the ack."""
+
+
+class QueueConsumer:
+    """Consumes one queue in order until stopped, through any outage of broker or database."""
+
+    def __init__(self, uri: str, queue: str, handle: Handle) -> None:
         self.queue = queue
         self._uri = uri
-        self._handling = handling
-        self._on_idle = on_idle or (lambda: True)
+        self._handle = handle
         self._stopping = threading.Event()
         self._buffer: list[Any] = []
         self._connection: Any = None
         self._channel: Any = None
+        self._publishing: Any = None
         self.last_seen = monotonic()
         self.problem: str | None = "starting"
 
@@ -74,6 +93,7 @@ class PartitionConsumer:
 
     def _open(self) -> None:
         self._buffer = []
+        self._publishing = None
         self._connection = broker.connect(self._uri, name=f"consume {self.queue}")
         self._channel = self._connection.channel()
         self._channel.basic_qos(0, PREFETCH, False)
@@ -89,7 +109,6 @@ class PartitionConsumer:
         self._connection = None
 
     def _consume(self) -> None:
-        idle_since = monotonic()
         while not self._stopping.is_set():
             self.last_seen = monotonic()
             self._connection.heartbeat_tick()
@@ -99,27 +118,34 @@ class PartitionConsumer:
                 pass
             if self._buffer:
                 self._handle_batch()
-            if monotonic() - idle_since > 1.0:
-                idle_since = monotonic()
-                if not self._on_idle():
-                    return
 
     def _handle_batch(self) -> None:
         batch = self._buffer[:BATCH]
-        received = [inbox.receive(message.headers, _bytes(message.body)) for message in batch]
         redelivered = any(message.delivery_info["redelivered"] for message in batch)
-        self._handle_through_outage(received, redelivered)
+        for outgoing in self._handle_through_outage([_incoming(message) for message in batch], redelivered):
+            self._publish(outgoing)
         self._channel.basic_ack(batch[-1].delivery_tag, multiple=True)
         del self._buffer[:BATCH]
 
-    def _handle_through_outage(self, received: list[inbox.Received], redelivered: bool) -> None:
+    def _publish(self, outgoing: Outgoing) -> None:
+        if self._publishing is None:
+            self._publishing = self._connection.channel()
+            self._publishing.confirm_select()
+        message = amqp.Message(
+            outgoing.body, message_id=outgoing.message_id, content_type="application/json", delivery_mode=2
+        )
+        self._publishing.basic_publish_confirm(
+            message, exchange=outgoing.exchange, routing_key=outgoing.routing_key, timeout=broker.HEARTBEAT_S
+        )
+
+    def _handle_through_outage(self, batch: Sequence[Incoming], redelivered: bool) -> Sequence[Outgoing]:
         """Hand the batch in until the database takes it; past PAUSE_S the deliveries go back to the broker."""
         since, tries = monotonic(), 0
         while True:
             try:
-                self._handling.handle(received, redelivered=redelivered)
+                outgoing = self._handle(batch, redelivered)
                 self.problem = None
-                return
+                return outgoing
             except DBAPIError as error:
                 known = is_lost_connection(error) or is_serialization_failure(error)
                 if not known or self._stopping.is_set() or monotonic() - since > PAUSE_S:
@@ -130,5 +156,12 @@ class PartitionConsumer:
             self._connection.heartbeat_tick()
 
 
-def _bytes(body: Any) -> bytes:
-    return body if isinstance(body, bytes) else str(body).encode()
+def _incoming(message: Any) -> Incoming:
+    properties = message.properties
+    return Incoming(
+        headers=properties.get("application_headers") or {},
+        body=message.body if isinstance(message.body, bytes) else str(message.body).encode(),
+        routing_key=message.delivery_info["routing_key"],
+        content_type=properties.get("content_type") or "",
+        account=properties.get("user_id"),
+    )

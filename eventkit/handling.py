@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from eventkit import held, inbox
+from eventkit.consumer import Incoming, Outgoing
 from eventkit.database import is_lost_connection, is_serialization_failure
 from eventkit.definition import Handler, ServiceDefinition
 from eventkit.errors import TryLater
@@ -57,6 +58,11 @@ class EventHandling:
         self.engine = engine
         self.metrics = metrics
         self.on_commit = on_commit
+
+    def handle_messages(self, messages: Sequence[Incoming], redelivered: bool) -> Sequence[Outgoing]:
+        """Handle messages from the service's queue; see `handle`. Nothing is published in return."""
+        self.handle([inbox.receive(one.headers, one.body) for one in messages], redelivered=redelivered)
+        return ()
 
     def handle(self, batch: Sequence[Received], *, redelivered: bool = False) -> None:
         """Handle deliveries in order; when this returns, they may be acknowledged.

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from eventkit.broker import queue_name
-from eventkit.consumer import PartitionConsumer
+from eventkit.consumer import QueueConsumer
 from eventkit.handling import EventHandling
 
 _LOOK_S = 1.0
@@ -47,7 +47,7 @@ class Partitions:
         self._handling = handling
         self._service = handling.definition.name
         self._stopping = threading.Event()
-        self._consumers: list[PartitionConsumer] = []
+        self._consumers: list[QueueConsumer] = []
         self.last_seen = monotonic()
 
     def stop(self) -> None:
@@ -67,7 +67,7 @@ class Partitions:
         generation, partitions = self._look() or (1, 1)
         while not self._stopping.is_set():
             queues = [queue_name(self._service, generation, number) for number in range(partitions)]
-            self._consumers = [PartitionConsumer(self._uri, queue, self._handling) for queue in queues]
+            self._consumers = [QueueConsumer(self._uri, queue, self._handling.handle_messages) for queue in queues]
             threads = [
                 threading.Thread(target=consumer.run, name=consumer.queue, daemon=True) for consumer in self._consumers
             ]

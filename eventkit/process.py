@@ -104,7 +104,7 @@ class ServiceProcess:
         if definition.jobs:
             calling = JobCalling(definition, engine, metrics, self.on_commit)
             loops |= {f"job {number}": Loop(f"job {number}", calling.step) for number in range(JOB_WORKERS)}
-        if definition.methods:
+        if definition.handlers or definition.methods:
             server = RpcServer(
                 self.settings.amqp_uri, definition.name, MethodCalling(definition, engine, self.on_commit), metrics
             )

@@ -54,6 +54,24 @@ class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
     field: str = ""
 
 
+def event_state(work: Work, arguments: Mapping[str, Any]) -> Any:
+    """Answer what this service made of an event: handled, held, dead, discarded, or None when it never came.
+
+    Every service answers it, so that the door can tell publishers by whom their event was handled.
+    """
+    row = work.connection.execute(
+        text(
+            "select i.state, h.reason from eventkit.inbox i left join eventkit.held_event h using (source, id)"
+            " where i.source = :source and i.id = :id"
+        ),
+        {"source": str(arguments["source"]), "id": str(arguments["id"])},
+    ).one_or_none()
+    return None if row is None else {"state": row.state, "reason": row.reason}
+
+
+BUILT_IN = {"event_state": Method("event_state", event_state, is_command=False)}
+
+
 def _reply_error(error: LiaisonError) -> Reply:
     return Reply(error=type(error).__name__, reason=str(error), field=getattr(error, "field", ""))
 
@@ -76,7 +94,7 @@ class MethodCalling:
     def answer(self, call: Call) -> Reply:
         """Execute a call unless its deadline has passed or its answer is stored already. Raises nothing of ours."""
         try:
-            method = self._definition.methods.get(call.method)
+            method = self._definition.methods.get(call.method) or BUILT_IN.get(call.method)
             if method is None:
                 raise NotFound(f"{self._definition.name} answers no {call.method!r}")
             while True:

@@ -100,7 +100,7 @@ def wanted(definitions: Sequence[ServiceDefinition], found: Topology) -> Topolog
             exchanges += parts[0]
             queues += parts[1]
             bindings += parts[2]
-        if definition.methods:
+        if definition.handlers or definition.methods:
             queues.append(Queue(broker.rpc_queue(definition.name), quorum=False))
             bindings.append(Binding(broker.RPC, broker.rpc_queue(definition.name), True, definition.name))
     return Topology(frozenset(exchanges), frozenset(queues), frozenset(bindings))

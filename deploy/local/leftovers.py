@@ -40,12 +40,14 @@ def end_leftovers(home: Path) -> int:
     """Stop whatever an earlier run in `home` started and did not stop; return how many processes that were.
 
     They are found by the mark that all of them carry, since a number in a file may by now be somebody else's.
-    Supervisord goes first: it stops its programs in order, and would restart what we stop behind its back.
     """
     found = processes.marked(MARK, str(home))
-    supervisors = [pid for pid in found if pid == _noted_supervisor(home)]
-    processes.end({pid: signal.SIGTERM for pid in supervisors}, within_s=60)
-    rest = processes.marked(MARK, str(home))
+    supervisor = _noted_supervisor(home)
+    if supervisor in found:
+        # Killed, since it would restart what we stop, and itself stops one program a second.
+        os.kill(supervisor, signal.SIGKILL)
+        processes.wait_gone([supervisor], 5)
+    rest = [pid for pid in found if processes.is_alive(pid)]
     roots = [pid for pid in rest if processes.parent(pid) not in rest]
     processes.end({pid: _stop_signal(pid) for pid in roots}, within_s=20)
     return len(found)

@@ -159,8 +159,9 @@ class _Run:
         try:
             if self._supervision.is_alive():
                 servers = [of_one[-1].name for of_one in self._servers.values()]
-                self._supervision.stop([program.name for program in self._services], within_s=40)
-                self._supervision.stop(servers, within_s=40)
+                needed = [program.name for of_one in self._servers.values() for program in of_one[:-1]]
+                for stage in ([program.name for program in self._services], servers, needed):
+                    self._supervision.stop(stage, within_s=40)
         finally:
             self._supervision.close()
             end_leftovers(self._installation.home)

@@ -109,7 +109,8 @@ class Supervision:
         sections = configparser.RawConfigParser()
         sections["unix_http_server"] = {"file": str(self._socket), "chmod": "0700"}
         sections["supervisord"] = {
-            "logfile": "/dev/stdout",
+            # In the foreground it writes to its output as well, which `logs/supervisord.log` takes.
+            "logfile": "/dev/null",
             "logfile_maxbytes": "0",
             "pidfile": str(self._home / "supervisord.pid"),
             "childlogdir": str(self._home / "logs"),

@@ -72,9 +72,7 @@ def opened(event: Event[TicketRequested]) -> TicketOpened:
 def record_effect(work: Work, event: Event[TicketRequested]) -> None:
     """Write one row for an event: the effect that must happen exactly once."""
     work.connection.execute(
-        text(
-            "insert into effect (event_id, source, subject, sequence, title) values (:id, :source, :subject, :n, :t)"
-        ),
+        text("insert into effect (event_id, source, subject, sequence, title) values (:id, :source, :subject, :n, :t)"),
         {
             "id": event.id,
             "source": event.source,
@@ -151,9 +149,8 @@ class Desk:
         for parts in topology.partition_parts(service.name, types, 1, 1):
             for part in parts:
                 self.admin.declare(part)
-        if service.methods:
-            self.admin.declare(topology.Queue(broker.rpc_queue(service.name), quorum=False))
-            self.admin.declare(topology.Binding(broker.RPC, broker.rpc_queue(service.name), True, service.name))
+        self.admin.declare(topology.Queue(broker.rpc_queue(service.name), quorum=False))
+        self.admin.declare(topology.Binding(broker.RPC, broker.rpc_queue(service.name), True, service.name))
 
     def settings(self) -> ProcessSettings:
         """Return how a replica of the service reaches its parts."""

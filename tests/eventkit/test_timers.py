@@ -63,11 +63,13 @@ def test_no_timer_fires_before_the_database_says_so(desk: Any) -> None:
     start = now()
     write(
         service,
-        lambda w: [
-            w.arm("ring", key=str(n), subject=str(n), due_at=start + timedelta(milliseconds=7 * n), payload={})
-            for n in range(100)
-        ]
-        and None,
+        lambda w: (
+            [
+                w.arm("ring", key=str(n), subject=str(n), due_at=start + timedelta(milliseconds=7 * n), payload={})
+                for n in range(100)
+            ]
+            and None
+        ),
     )
     service.start()
     eventually(lambda: service.one("select count(*) from effect") == 100)
@@ -140,8 +142,6 @@ def test_a_call_cut_off_by_a_crash_is_repeated_or_unknown_as_its_policy_says(des
         write(service, lambda w: w.job("post", key="1", subject="A", payload={}))
         # As a process leaves it that died during the call: claimed, and its lease over.
         with service.engine.begin() as connection:
-            connection.execute(
-                text("update eventkit.timer set attempts = 1, running_until = now() - interval '1 s'")
-            )
+            connection.execute(text("update eventkit.timer set attempts = 1, running_until = now() - interval '1 s'"))
         service.start()
         eventually(lambda s=service, o=outcome: s.effects() == [("A", o)])

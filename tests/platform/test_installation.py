@@ -1,0 +1,60 @@
+"""An installation keeps its secrets to itself and its addresses over restarts."""
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from deploy.local.leftovers import only_run
+from deploy.local.ports import move_taken_ports
+from deploy.local.refusals import AlreadyRunning, PortTaken
+from liaison.installation import SERVICES, Installation, NoInstallation
+
+
+def test_loading_where_there_is_none_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(NoInstallation, match="make run"):
+        Installation.load(tmp_path)
+
+
+def test_a_second_start_finds_the_same_secrets_and_ports(tmp_path: Path) -> None:
+    first = Installation.open_or_make(tmp_path)
+    assert Installation.open_or_make(tmp_path) == Installation.load(tmp_path) == first
+    assert first.secrets_path.stat().st_mode & 0o777 == 0o600
+    assert not any(password in repr(first) for password in first.passwords.values())
+
+
+def test_a_service_that_comes_later_gets_accounts_in_an_old_installation(tmp_path: Path) -> None:
+    old = Installation.open_or_make(tmp_path)
+    new = Installation.open_or_make(tmp_path, services=[*SERVICES, "training"])
+    assert new.database_uri("training").endswith("/training")
+    assert new.amqp_uri("training") != new.amqp_uri("tickets") == old.amqp_uri("tickets")
+    assert new.page_port("training") not in old.ports.values()
+
+
+def test_no_two_parts_share_a_port(tmp_path: Path) -> None:
+    for free_ports in (False, True):
+        ports = Installation.open_or_make(tmp_path / str(free_ports), free_ports=free_ports).ports
+        assert len(set(ports.values())) == len(ports)
+
+
+def test_a_port_is_a_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIAISON_PORT_SMTP", "2599")
+    assert Installation.open_or_make(tmp_path).smtp_uri == "smtp://127.0.0.1:2599"
+
+
+def test_a_port_of_another_program_is_left_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    installation = Installation.open_or_make(tmp_path, free_ports=True)
+    with socket.create_server(("127.0.0.1", installation.ports["smtp"])):
+        moved, [sentence] = move_taken_ports(installation, ["smtp", "smtp_page"])
+        assert moved.ports["smtp"] != installation.ports["smtp"]
+        assert str(moved.ports["smtp"]) in sentence
+        assert Installation.load(tmp_path) == moved
+        monkeypatch.setenv("LIAISON_PORT_SMTP", str(installation.ports["smtp"]))
+        with pytest.raises(PortTaken, match="LIAISON_PORT_SMTP"):
+            move_taken_ports(installation, ["smtp"])
+
+
+def test_a_second_run_in_the_same_folder_is_refused(tmp_path: Path) -> None:
+    with only_run(tmp_path), pytest.raises(AlreadyRunning, match=str(os.getpid())), only_run(tmp_path):
+        pass
