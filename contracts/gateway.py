@@ -65,7 +65,7 @@ class TicketUpdateRequested(Fact, frozen=True, kw_only=True):
     """Another system asks to change a ticket: state, holder, comment or solution.
 
     The ticket is found by `number`, else by the event's `externalref` within the same source.
-    A field that is absent stays as it is; `unassigned` says that nobody holds the ticket now.
+    A field that is absent stays as it is; `unassigned` says that nobody holds the ticket now, `ungrouped` no group.
     """
 
     TYPE: ClassVar[str] = "liaison.ticket.update_requested.v1"
@@ -75,6 +75,7 @@ class TicketUpdateRequested(Fact, frozen=True, kw_only=True):
     assignee: EmployeeNumber | None = None
     unassigned: bool = False
     group: Name | None = None
+    ungrouped: bool = False
     priority: Priority | None = None
     category: Name | None = None
     subcategory: Name | None = None

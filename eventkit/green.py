@@ -11,7 +11,7 @@ def patch() -> None:
     Waiting for the database is bounded: eventlet's own wait callback has no timeout and may hang for ever.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore")
         import eventlet
         import eventlet.hubs
 

@@ -16,7 +16,7 @@ from eventkit.broker import queue_name
 from eventkit.consumer import QueueConsumer
 from eventkit.handling import EventHandling
 
-_LOOK_S = 1.0
+LOOK_S = 1.0
 
 
 def current(connection: Connection) -> tuple[int, int]:
@@ -74,7 +74,7 @@ class Partitions:
             for thread in threads:
                 thread.start()
             following = (generation, partitions)
-            while following == (generation, partitions) and not self._stopping.wait(_LOOK_S):
+            while following == (generation, partitions) and not self._stopping.wait(LOOK_S):
                 self.last_seen = min((consumer.last_seen for consumer in self._consumers), default=monotonic())
                 following = self._look() or following
             for consumer in self._consumers:

@@ -14,9 +14,9 @@ One instance of the class serves one transaction: a batch of events, a batch of 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from nameko.containers import ServiceContainer, WorkerContext
 from nameko.extensions import DependencyProvider, Entrypoint, SharedExtension
@@ -28,7 +28,7 @@ from eventkit.process import ProcessSettings, ServiceProcess
 from eventkit.timers import Timer
 from eventkit.work import Work
 
-S = TypeVar("S")
+M = TypeVar("M", bound=Callable[..., Any])
 
 
 class _Hosting(SharedExtension):  # type: ignore[misc]
@@ -105,10 +105,36 @@ class Answers(_LiaisonEntrypoint):
         self.command = command
 
 
-handles = Handles.decorator
-fires = Fires.decorator
-records = Records.decorator
-answers = Answers.decorator
+def handles(
+    fact: type[Fact], *, preload: str | None = None, emits: Iterable[type[Fact]] = (), ordered: bool = True
+) -> Callable[[M], M]:
+    """Have a method handle one event type; see `Handler`. preload: the name of a method that takes the batch."""
+    return cast(Callable[[M], M], Handles.decorator(fact, preload=preload, emits=emits, ordered=ordered))
+
+
+def fires(kind: str, *, preload: str | None = None, emits: Iterable[type[Fact]] = ()) -> Callable[[M], M]:
+    """Have a method be what timers of a kind do; see `Effect`. preload: the name of a method that takes the batch."""
+    return cast(Callable[[M], M], Fires.decorator(kind, preload=preload, emits=emits))
+
+
+def records(
+    kind: str,
+    *,
+    call: Callable[[Timer], Any],
+    repeat_after_crash: bool,
+    lease_s: float = 60.0,
+    emits: Iterable[type[Fact]] = (),
+) -> Callable[[M], M]:
+    """Have a method record what came of jobs of a kind; see `Job`. call: makes the call, outside a transaction."""
+    return cast(
+        Callable[[M], M],
+        Records.decorator(kind, call=call, repeat_after_crash=repeat_after_crash, lease_s=lease_s, emits=emits),
+    )
+
+
+def answers(*, command: bool = False) -> Callable[[M], M]:
+    """Have a method answer calls of its own name. command: it changes something, and its answer is kept by key."""
+    return cast(Callable[[M], M], Answers.decorator(command=command))
 
 
 class Stored(DependencyProvider):  # type: ignore[misc]
@@ -160,9 +186,16 @@ def service_folder(service_class: type) -> Path:
     return Path(inspect.getfile(service_class)).parent
 
 
-def define(service_class: type) -> ServiceDefinition:
-    """Return a service class's definition without running it, for tools that only need to know what it does."""
-    return definition_from(ServiceContainer(service_class, {}))
+def define(service_class: type, config: Mapping[str, str] | None = None) -> ServiceDefinition:
+    """Return what a service class does, without nameko running it: for tools, tests and benchmarks.
+
+    config: the environment to read settings from, for those who will run the definition.
+    """
+    container = ServiceContainer(service_class, dict(config or {}))
+    if config is not None:
+        for provider in container.dependencies:
+            provider.setup()
+    return definition_from(container)
 
 
 def definition_from(container: ServiceContainer) -> ServiceDefinition:

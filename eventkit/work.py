@@ -39,6 +39,7 @@ class Rows:
         self._rows: dict[Key, Row | None] = {}
         self._lookups: dict[str, dict[Any, Key | None]] = {}
         self._added: dict[Key, None] = {}
+        self._appended: list[Row] = []
         self._changed: dict[Key, set[str]] = {}
         self._removed: dict[Key, None] = {}
 
@@ -104,6 +105,15 @@ class Rows:
         self._work.on_undo(lambda: self._take_back(key, row))
         return row
 
+    def append(self, **values: Any) -> None:
+        """Add a row whose key the database makes; it cannot be read or changed in this transaction."""
+        self._appended.append(values)
+        self._work.on_undo(self._appended.pop)
+
+    def expect_absent(self, key: Any) -> None:
+        """Take it as known that the database has no row with this primary key, which saves looking for it."""
+        self._lookup(self._key[0]).setdefault(key, None)
+
     def _take_back(self, key: Key, row: Row) -> None:
         del self._added[key]
         del self._rows[key]
@@ -146,6 +156,8 @@ class Rows:
         """Write what was collected: one statement for the new rows, one for each set of changed columns."""
         if self._added:
             connection.execute(insert(self.table), [row for key in self._added if (row := self._rows[key]) is not None])
+        if self._appended:
+            connection.execute(insert(self.table), self._appended)
         groups: dict[frozenset[str], list[Row]] = {}
         for key, columns in self._changed.items():
             row = self._rows[key]

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import amqp
 import psycopg2
 from sqlalchemy import Engine, text
 
+from contracts.fact import Fact
 from contracts.gateway import TicketRequested
 from contracts.tickets import TicketOpened, TicketState
 from eventkit import broker, schema, topology
@@ -32,27 +35,31 @@ def admin_of(installation: Installation) -> topology.Administration:
     return topology.Administration(installation.management_url, *installation.management_auth)
 
 
-def database_of(installation: Installation, name: str) -> str:
-    """Return the address of a fresh database that holds eventkit's tables and a table of business rows."""
+def database_of(installation: Installation, name: str, folder: Path | None = None) -> str:
+    """Return the address of a fresh database.
+
+    It holds eventkit's tables, and those of the service in `folder`, else a table of effects for test handlers.
+    """
     base, _, _ = installation.postgres_admin_uri.rpartition("/")
+    template = f"{_TEMPLATE}_{folder.name}" if folder else _TEMPLATE
     server = psycopg2.connect(installation.postgres_admin_uri)
     server.autocommit = True
     with server.cursor() as cursor:
-        cursor.execute("select 1 from pg_database where datname = %s", (_TEMPLATE,))
+        cursor.execute("select 1 from pg_database where datname = %s", (template,))
         if cursor.fetchone() is None:
-            cursor.execute(f"create database {_TEMPLATE}")
-            engine = open_engine(f"{base}/{_TEMPLATE}", name="template")
-            schema.migrate(engine, None)
+            cursor.execute(f"create database {template}")
+            engine = open_engine(f"{base}/{template}", name="template")
+            schema.migrate(engine, folder)
             with engine.begin() as connection:
                 connection.execute(
                     text(
-                        "create table effect (position bigserial primary key, event_id text, source text,"
+                        "create table if not exists effect (position bigserial primary key, event_id text, source text,"
                         " subject text, sequence bigint, title text)"
                     )
                 )
             engine.dispose()
         cursor.execute(f"drop database if exists {name} with (force)")
-        cursor.execute(f"create database {name} template {_TEMPLATE}")
+        cursor.execute(f"create database {name} template {template}")
     server.close()
     return f"{base}/{name}"
 
@@ -95,6 +102,22 @@ def definition(name: str, handle: Callable[[Work, Event[Any]], None] = record_ef
     return replace(ServiceDefinition(name, handlers={TicketRequested.TYPE: handler}), **more)
 
 
+def reported(data: Fact, subject: str, sequence: int = 1, source: str = "/erp", **more: Any) -> Event[Any]:
+    """Build an event about any fact as a relay would publish it."""
+    time_ = more.pop("time", None) or _now()
+    return Event(
+        id=more.pop("id", None) or new_id(),
+        source=source,
+        type=data.TYPE,
+        subject=subject,
+        time=time_,
+        data=data,
+        partitionkey=partitionkey_of(source, subject),
+        sequence=sequence,
+        **more,
+    )
+
+
 def request(subject: str, sequence: int, title: str = "打印机坏了", source: str = "/erp", **more: Any) -> Event[Any]:
     """Build an event as a relay would publish it."""
     return Event(
@@ -109,9 +132,7 @@ def request(subject: str, sequence: int, title: str = "打印机坏了", source:
     )
 
 
-def _now() -> Any:
-    from datetime import UTC, datetime
-
+def _now() -> datetime:
     return datetime.now(UTC)
 
 
@@ -130,11 +151,12 @@ def eventually(condition: Callable[[], Any], timeout_s: float = 15.0, what: str 
 class Desk:
     """One service under test on real servers."""
 
-    def __init__(self, installation: Installation, service: ServiceDefinition) -> None:
+    def __init__(self, installation: Installation, service: ServiceDefinition, folder: Path | None = None) -> None:
         self.installation = installation
         self.definition = service
+        self.folder = folder
         self.uri = installation.amqp_admin_uri
-        self.database_uri = database_of(installation, service.name)
+        self.database_uri = database_of(installation, service.name, folder)
         self.engine: Engine = open_engine(self.database_uri, name="test")
         self.admin = admin_of(installation)
         self._create(service)
@@ -158,7 +180,7 @@ class Desk:
 
     def start(self, service: ServiceDefinition | None = None) -> ServiceProcess:
         """Start a replica in this process, on plain threads."""
-        process = ServiceProcess(service or self.definition, self.settings(), None)
+        process = ServiceProcess(service or self.definition, self.settings(), self.folder)
         process.start()
         self.processes.append(process)
         return process
@@ -206,6 +228,22 @@ class Desk:
                 self.admin.remove(exchange)
         self.admin.close()
         self.engine.dispose()
+
+
+@contextmanager
+def desk_for(installation: Installation, service_class: type, config: Mapping[str, str]) -> Iterator[Desk]:
+    """Run a real service under a name, a database and queues of the test's own."""
+    from eventkit.service import define, service_folder
+
+    service = replace(define(service_class, config), name=f"t{next(_numbers)}")
+    desk = Desk(installation, service, service_folder(service_class))
+    # What a service emits must have somewhere to go, as metrics gives it in the whole system.
+    desk.admin.declare(topology.Queue(f"{service.name}.tap", quorum=False))
+    desk.admin.declare(topology.Binding(broker.EVENTS, f"{service.name}.tap", True, "#"))
+    try:
+        yield desk
+    finally:
+        desk.close()
 
 
 @contextmanager

@@ -1,0 +1,140 @@
+"""What the gateway may ask of tickets: arguments checked, scope enforced, answers as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from contracts.fact import Fact
+from contracts.gateway import AskedState, TicketRequested, TicketUpdateRequested
+from contracts.tickets import TicketState
+from eventkit.errors import NotFound, RuleBroken
+from services.tickets import rules, usecases
+from services.tickets.rules import FINISHED, Policy
+from services.tickets.telling import Change
+
+if TYPE_CHECKING:
+    from services.tickets.storage import TicketStore
+
+_SHOWN = [
+    "number",
+    "title",
+    "description",
+    "state",
+    "priority",
+    "channel",
+    "requester",
+    "assignee",
+    "region",
+    "department",
+    "category",
+    "subcategory",
+    "opened_at",
+    "responded_at",
+    "resolved_at",
+    "closed_at",
+    "due_response_at",
+    "due_solution_at",
+    "reopen_count",
+    "occurrences",
+    "externalref",
+    "solution",
+]
+MAX_PAGE = 200
+F = TypeVar("F", bound=Fact)
+
+
+def shown(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a ticket as callers see it."""
+    answer = {name: row[name] for name in _SHOWN}
+    return answer | {"group": row["group_name"], "state_text": rules.state_text(TicketState(row["state"]))}
+
+
+def open_ticket(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], actor: str | None) -> dict[str, Any]:
+    """Open a ticket and return it. Raises RuleBroken naming the field."""
+    request = _checked(TicketRequested, arguments)
+    scope = arguments.get("scope") or {}
+    if scope.get("kind") == "own" and request.requester not in (None, scope.get("person")):
+        raise RuleBroken("only for yourself; a specialist may ask for somebody else", field="requester")
+    if request.requester is None and scope.get("kind") == "own":
+        request = msgspec.structs.replace(request, requester=scope.get("person"))
+    number = usecases.open_ticket(
+        store,
+        policy,
+        request,
+        Change(store.work.now, actor),
+        source=f"call {actor or ''}",
+        externalref=arguments.get("externalref"),
+    )
+    return shown(_visible(store, number, {"kind": "all"}))
+
+
+def get_ticket(store: TicketStore, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a ticket. Raises NotFound also when the caller may not see it."""
+    return shown(_visible(store, arguments["number"], arguments.get("scope") or {}))
+
+
+def list_tickets(store: TicketStore, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a page of the tickets that the caller may see, newest first, and the cursor of the next page."""
+    limit = min(max(int(arguments.get("limit") or 50), 1), MAX_PAGE)
+    rows = store.listed(
+        arguments.get("scope") or {}, arguments.get("filters") or {}, after=arguments.get("cursor"), limit=limit + 1
+    )
+    page = rows[:limit]
+    return {"items": [shown(row) for row in page], "next_cursor": page[-1]["number"] if len(rows) > limit else None}
+
+
+def bring_to(
+    store: TicketStore,
+    policy: Policy,
+    arguments: Mapping[str, Any],
+    actor: str | None,
+    state: AskedState,
+    *,
+    reopening: bool = False,
+) -> dict[str, Any]:
+    """Respond to, resolve, reopen or close a ticket and return it. Raises RuleBroken for an impossible step."""
+    row = _visible(store, arguments["number"], arguments.get("scope") or {})
+    _check_step(TicketState(row["state"]), state, reopening=reopening)
+    request = TicketUpdateRequested(
+        state=state,
+        comment=arguments.get("comment") or arguments.get("reason"),
+        solution=arguments.get("solution"),
+    )
+    return shown(usecases.change_ticket(store, policy, row, request, Change(store.work.now, actor)))
+
+
+def _check_step(before: TicketState, state: AskedState, *, reopening: bool) -> None:
+    finished = before in FINISHED
+    if reopening != finished and state is AskedState.IN_PROGRESS:
+        reason = "only a resolved or closed ticket can be reopened" if reopening else "the ticket must be reopened"
+        raise RuleBroken(reason, field="state")
+    if state is AskedState.IN_PROGRESS and before is TicketState.IN_PROGRESS:
+        raise RuleBroken("somebody has responded already", field="state")
+    if state is AskedState.RESOLVED and finished:
+        raise RuleBroken(f"the ticket is {rules.state_text(before)} already", field="state")
+    if state is AskedState.CLOSED and before is not TicketState.RESOLVED:
+        raise RuleBroken("only a resolved ticket can be closed", field="state")
+
+
+def _visible(store: TicketStore, number: str, scope: Mapping[str, Any]) -> dict[str, Any]:
+    row = store.tickets.get(number)
+    if row is None or not rules.is_visible(row, scope):
+        raise NotFound(f"no ticket {number}", field="number")
+    return row
+
+
+def _checked(fact: type[F], arguments: Mapping[str, Any]) -> F:
+    try:
+        return msgspec.convert(dict(arguments), fact)
+    except msgspec.ValidationError as error:
+        reason, _, path = str(error).partition(" - at `$.")
+        raise RuleBroken(reason, field=path.rstrip("`")) from None
+
+
+def moment_of(time: datetime, arrived_at: datetime | None, *, history: bool) -> datetime:
+    """Return when an event counts for clocks (design: the event)."""
+    return rules.believed_moment(time, arrived_at or time, history=history)

@@ -1,0 +1,329 @@
+"""The tickets service's tables, and how a transaction reads and writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Float,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    and_,
+    or_,
+    select,
+    text,
+)
+from sqlalchemy import (
+    Sequence as Numbers,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+from contracts.tickets import Target
+from eventkit.work import Row, Work
+from services.tickets.rules import FINISHED, Clock
+
+metadata = MetaData()
+_moment = DateTime(timezone=True)
+_OPEN = text("state not in ('resolved', 'closed')")
+
+ticket_number = Numbers("ticket_number", metadata=metadata)
+
+ticket = Table(
+    "ticket",
+    metadata,
+    Column("number", Text, primary_key=True),
+    Column("request_key", Text, unique=True, comment="source and externalref of the request; null without externalref"),
+    Column("externalref", Text),
+    Column("title", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("state_since", _moment, nullable=False),
+    Column("priority", SmallInteger, nullable=False),
+    Column("impact", SmallInteger),
+    Column("urgency", SmallInteger),
+    Column("channel", Text, nullable=False),
+    Column("requester", Text),
+    Column("requester_known", Boolean, nullable=False),
+    Column("assignee", Text),
+    Column("group_name", Text),
+    Column("region", Text),
+    Column("department", Text),
+    Column("category", Text),
+    Column("subcategory", Text),
+    Column("problem_code", Text),
+    Column("opened_at", _moment, nullable=False),
+    Column("changed_at", _moment, nullable=False, comment="the moment of the last change; none is earlier"),
+    Column("responded_at", _moment),
+    Column("resolved_at", _moment),
+    Column("resolved_by", Text),
+    Column("closed_at", _moment),
+    Column("solution", Text, nullable=False),
+    Column("due_response_at", _moment),
+    Column("due_solution_at", _moment),
+    Column("reopen_count", Integer, nullable=False),
+    Column("occurrences", Integer, nullable=False),
+    Column("history", Boolean, nullable=False),
+    Index("ticket_open_by_assignee", "assignee", postgresql_where=_OPEN),
+    Index("ticket_open_by_due", "due_solution_at", "number", postgresql_where=_OPEN),
+    Index("ticket_by_requester", "requester", "number"),
+    Index("ticket_by_group", "group_name", "number"),
+    Index("ticket_by_department", "department", "number"),
+)
+
+ticket_change = Table(
+    "ticket_change",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("number", Text, nullable=False),
+    Column("at", _moment, nullable=False),
+    Column("actor", Text, comment="who: an employee, a publisher, or null for Liaison itself"),
+    Column("field", Text, nullable=False),
+    Column("before", Text),
+    Column("after", Text),
+    Column("reason", Text, nullable=False),
+    Index("ticket_change_by_number", "number", "id"),
+    comment="Who changed what, when and why (S4)",
+)
+
+ticket_comment = Table(
+    "ticket_comment",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("number", Text, nullable=False),
+    Column("at", _moment, nullable=False),
+    Column("actor", Text),
+    Column("body", Text, nullable=False),
+    Column("is_public", Boolean, nullable=False),
+    Index("ticket_comment_by_number", "number", "at"),
+)
+
+clock = Table(
+    "clock",
+    metadata,
+    Column("id", Text, primary_key=True, comment="ticket/target/cycle"),
+    Column("number", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("cycle", Integer, nullable=False),
+    Column("started_at", _moment, nullable=False),
+    Column("target_s", Integer, nullable=False),
+    Column("paused_s", Float, nullable=False),
+    Column("paused_at", _moment),
+    Column("stopped_at", _moment),
+    Column("missed_due_at", _moment),
+    Index("clock_by_number", "number"),
+)
+
+person = Table(
+    "person",
+    metadata,
+    Column("employee_number", Text, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("department", Text),
+    Column("region", Text),
+    Column("groups", ARRAY(Text), nullable=False),
+    Column("is_engineer", Boolean, nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("away", JSONB, nullable=False),
+    Index("person_groups", "groups", postgresql_using="gin"),
+)
+
+
+class TicketStore:
+    """What one transaction sees and changes of tickets."""
+
+    def __init__(self, work: Work) -> None:
+        self.work = work
+        self.tickets = work.rows(ticket)
+        self.people = work.rows(person)
+        self._clocks = work.rows(clock)
+        self._changes = work.rows(ticket_change)
+        self._comments = work.rows(ticket_comment)
+        self._numbers: list[int] = []
+        self._engineers: dict[str, list[Row]] = {}
+        self._load: dict[str, int] | None = None
+        self._changed_people: set[str] = set()
+
+    def reserve_numbers(self, count: int) -> None:
+        """Draw running numbers for tickets about to be opened, in one statement."""
+        drawn = self.work.connection.execute(
+            text("select nextval('ticket_number') from generate_series(1, :count)"), {"count": count}
+        )
+        self._numbers = list(drawn.scalars())[::-1]
+
+    def next_number(self) -> int:
+        """Return a running number that no ticket has."""
+        if not self._numbers:
+            self.reserve_numbers(1)
+        return self._numbers.pop()
+
+    def preload(self, *, request_keys: Iterable[str], numbers: Iterable[str], people: Iterable[str]) -> None:
+        """Read and lock what a batch will need: tickets, their clocks, people."""
+        if keys := list(request_keys):
+            self.tickets.preload(keys, column="request_key")
+        if wanted := list(numbers):
+            self.tickets.preload(wanted)
+        self._clocks.preload([one for row in self.tickets.seen() for one in _clock_ids(row)])
+        if known := list(people):
+            self.people.preload(known)
+
+    def ticket_of(self, request_key: str | None) -> Row | None:
+        """Return the ticket of an earlier request with this key."""
+        return self.tickets.get(request_key, column="request_key") if request_key else None
+
+    def clocks(self, row: Row) -> list[Clock]:
+        """Return the ticket's clocks of the present cycle."""
+        return [_clock(found) for one in _clock_ids(row) if (found := self._clocks.get(one)) is not None]
+
+    def put_clock(self, number: str, one: Clock) -> None:
+        """Write a clock."""
+        values = {
+            "started_at": one.started_at,
+            "target_s": one.target_s,
+            "paused_s": one.paused_s,
+            "paused_at": one.paused_at,
+            "stopped_at": one.stopped_at,
+            "missed_due_at": one.missed_due_at,
+        }
+        key = clock_id(number, one.target, one.cycle)
+        before = self._clocks.get(key)
+        if before is None:
+            self._clocks.add(id=key, number=number, target=str(one.target), cycle=one.cycle, **values)
+        else:
+            self._clocks.change(before, **values)
+
+    def new_clock(self, number: str, one: Clock) -> None:
+        """Write the first clocks of a ticket that is being opened, without looking for older ones."""
+        self._clocks.expect_absent(clock_id(number, one.target, one.cycle))
+        self.put_clock(number, one)
+
+    def note(self, number: str, at: datetime, actor: str | None, field: str, **values: Any) -> None:
+        """Write who changed what. values: before, after, reason."""
+        entry = {"before": None, "after": None, "reason": ""} | values
+        self._changes.append(number=number, at=at, actor=actor, field=field, **entry)
+
+    def add_comment(self, **values: Any) -> None:
+        """Write a comment."""
+        self._comments.add(**values)
+
+    def put_person(self, employee_number: str, known: Row | None, values: Mapping[str, Any]) -> None:
+        """Write what is kept of a person."""
+        if known is None:
+            self.people.add(employee_number=employee_number, **values)
+        else:
+            self.people.change(known, **values)
+        self._changed_people.add(employee_number)
+
+    def engineers_of(self, group: str) -> Sequence[Row]:
+        """Return the engineers of a group: as the database has them, with this transaction's changes."""
+        if group not in self._engineers:
+            statement = select(person).where(person.c.groups.contains([group]), person.c.is_engineer)
+            self._engineers[group] = [dict(row) for row in self.work.connection.execute(statement).mappings()]
+        stored = [row for row in self._engineers[group] if row["employee_number"] not in self._changed_people]
+        changed = [row for number in sorted(self._changed_people) if (row := self.people.get(number)) is not None]
+        return stored + [row for row in changed if row["is_engineer"] and group in row["groups"]]
+
+    def open_count(self, employee_number: str) -> int:
+        """Return how many open tickets somebody holds, this transaction's changes included."""
+        if self._load is None:
+            rows = self.work.connection.execute(
+                text(
+                    "select assignee, count(*) as n from ticket"
+                    " where state not in ('resolved', 'closed') and assignee is not null group by assignee"
+                )
+            )
+            self._load = {row.assignee: row.n for row in rows}
+        return self._load.get(employee_number, 0)
+
+    def moved(self, before: str | None, after: str | None) -> None:
+        """Keep the open counts right while tickets change hands within the transaction."""
+        if self._load is not None:
+            self._add_load(before, -1)
+            self._add_load(after, 1)
+            self.work.on_undo(lambda: self._add_load(before, 1))
+            self.work.on_undo(lambda: self._add_load(after, -1))
+
+    def _add_load(self, employee_number: str | None, count: int) -> None:
+        if self._load is not None and employee_number:
+            self._load[employee_number] = self._load.get(employee_number, 0) + count
+
+    def open_tickets_of(self, assignee: str) -> list[Row]:
+        """Lock and return the open tickets that somebody holds."""
+        return [
+            row
+            for row in self.tickets.find(and_(ticket.c.assignee == assignee, ticket.c.state.not_in(FINISHED)))
+            if row["assignee"] == assignee and row["state"] not in FINISHED
+        ]
+
+    def listed(
+        self, scope: Mapping[str, Any], filters: Mapping[str, Any], *, after: str | None, limit: int
+    ) -> list[Row]:
+        """Return tickets without locking them, newest number first, those after a cursor's number."""
+        conditions = [_scope_condition(scope)]
+        for name in ("state", "priority", "assignee", "region", "requester"):
+            if filters.get(name) is not None:
+                conditions.append(ticket.c[name] == filters[name])
+        if filters.get("group") is not None:
+            conditions.append(ticket.c.group_name == filters["group"])
+        if filters.get("q"):
+            pattern = f"%{_escaped(str(filters['q']))}%"
+            conditions.append(or_(ticket.c.title.ilike(pattern), ticket.c.number == filters["q"]))
+        if after:
+            conditions.append(ticket.c.number < after)
+        statement = select(ticket).where(*conditions).order_by(ticket.c.number.desc()).limit(limit)
+        return [dict(row) for row in self.work.connection.execute(statement).mappings()]
+
+
+def clock_id(number: str, target: Target, cycle: int) -> str:
+    """Return the key of a clock, which its timers share."""
+    return f"{number}/{target}/{cycle}"
+
+
+def _clock_ids(row: Row) -> list[str]:
+    return [
+        clock_id(row["number"], Target.FIRST_RESPONSE, 1),
+        clock_id(row["number"], Target.SOLUTION, row["reopen_count"] + 1),
+    ]
+
+
+def _clock(row: Row) -> Clock:
+    return Clock(
+        Target(row["target"]),
+        row["cycle"],
+        row["started_at"],
+        row["target_s"],
+        row["paused_s"],
+        row["paused_at"],
+        row["stopped_at"],
+        row["missed_due_at"],
+    )
+
+
+def _escaped(pattern: str) -> str:
+    return pattern.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def _scope_condition(scope: Mapping[str, Any]) -> Any:
+    """The same rule as `rules.is_visible`, for the database; a test compares the two."""
+    person_is = scope.get("person")
+    mine = or_(ticket.c.requester == person_is, ticket.c.assignee == person_is) if person_is else text("false")
+    match scope.get("kind"):
+        case "all":
+            return text("true")
+        case "own":
+            return mine
+        case "group":
+            return or_(mine, ticket.c.group_name.in_(list(scope.get("groups") or ())))
+        case "department":
+            return ticket.c.department == scope.get("department")
+    return text("false")

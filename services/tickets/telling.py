@@ -1,0 +1,49 @@
+"""Telling others about a ticket: every fact carries what its readers need to know of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from services.tickets.rules import Policy
+
+if TYPE_CHECKING:
+    from services.tickets.storage import TicketStore
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The circumstances of one change: when it counts, who did it, and whether it is history being imported."""
+
+    moment: datetime
+    actor: str | None = None
+    history: bool = False
+
+
+def tell(store: TicketStore, fact: Any, row: Row, policy: Policy, change: Change, **more: Any) -> None:
+    """Announce a fact about a ticket, with what every reader needs to know of it."""
+    data = fact(
+        number=row["number"],
+        title=row["title"],
+        state=row["state"],
+        priority=row["priority"],
+        channel=row["channel"],
+        opened_at=row["opened_at"],
+        requester=row["requester"],
+        requester_known=row["requester_known"],
+        assignee=row["assignee"],
+        group=row["group_name"],
+        group_lead=policy.group_leads.get(row["group_name"] or ""),
+        region=row["region"],
+        department=row["department"],
+        category=row["category"],
+        subcategory=row["subcategory"],
+        problem_code=row["problem_code"],
+        due_response_at=row["due_response_at"],
+        due_solution_at=row["due_solution_at"],
+        **more,
+    )
+    store.work.emit(data, subject=row["number"], time=change.moment, actor=change.actor, externalref=row["externalref"])

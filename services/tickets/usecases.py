@@ -1,0 +1,322 @@
+"""What the tickets service does: load, decide by the rules, save, tell."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from contracts.gateway import AskedState, AwaySpan, PersonChanged, TicketRequested, TicketUpdateRequested
+from contracts.tickets import (
+    Target,
+    TicketAssigned,
+    TicketChanged,
+    TicketClosed,
+    TicketCommented,
+    TicketOpened,
+    TicketPaused,
+    TicketReopened,
+    TicketResolved,
+    TicketResponded,
+    TicketResumed,
+    TicketState,
+)
+from eventkit.envelope import new_id
+from eventkit.errors import BadMessage
+from services.tickets import rules, sla
+from services.tickets.rules import AWAITING, FINISHED, Clock, Engineer, Policy
+from services.tickets.telling import Change, Row, tell
+
+if TYPE_CHECKING:
+    from services.tickets.storage import TicketStore
+
+
+def request_key(source: str, externalref: str | None) -> str | None:
+    """Return what makes two requests the same one: the publisher's own key."""
+    return f"{source} {externalref}" if externalref else None
+
+
+def open_ticket(
+    store: TicketStore,
+    policy: Policy,
+    request: TicketRequested,
+    change: Change,
+    *,
+    source: str,
+    externalref: str | None = None,
+) -> str:
+    """Open a ticket and return its number; a second request with the same externalref is an occurrence (T1)."""
+    known = store.ticket_of(request_key(source, externalref))
+    if known is not None:
+        row = store.tickets.change(known, occurrences=known["occurrences"] + 1)
+        tell(store, TicketChanged, row, policy, change, changed=("occurrences",), occurrences=row["occurrences"])
+        return str(row["number"])
+    row = _new_ticket(store, policy, request, change, request_key(source, externalref), externalref)
+    clocks = [
+        Clock(target, 1, change.moment, policy.target_s(target, row["priority"], request.channel))
+        for target in (Target.FIRST_RESPONSE, Target.SOLUTION)
+    ]
+    for clock in clocks:
+        store.new_clock(row["number"], clock)
+        sla.arm(store, policy, row["number"], clock, change)
+    row = store.tickets.change(row, due_response_at=clocks[0].due_at, due_solution_at=clocks[1].due_at)
+    store.note(row["number"], change.moment, change.actor, "state", after=row["state"])
+    store.note(row["number"], change.moment, change.actor, "group", after=row["group_name"])
+    store.note(row["number"], change.moment, change.actor, "assignee", after=row["assignee"])
+    tell(store, TicketOpened, row, policy, change)
+    if request.state not in (AskedState.NEW, AskedState.OTHER):
+        row = _enter(store, policy, row, TicketState(str(request.state)), change)
+    return str(row["number"])
+
+
+def _new_ticket(
+    store: TicketStore,
+    policy: Policy,
+    request: TicketRequested,
+    change: Change,
+    key: str | None,
+    externalref: str | None,
+) -> Row:
+    requester = store.people.get(request.requester) if request.requester else None
+    region = request.region or (requester["region"] if requester else None)
+    group = request.group or policy.group_of(region)
+    assignee = request.assignee
+    if assignee is None and not change.history:
+        assignee = _choose(store, group, change.moment)
+    store.moved(None, assignee)
+    return store.tickets.add(
+        number=rules.ticket_number(change.moment.year, store.next_number()),
+        request_key=key,
+        externalref=externalref,
+        title=request.title,
+        description=request.description,
+        state=TicketState.NEW,
+        state_since=change.moment,
+        priority=policy.priority_of(request.priority, request.impact, request.urgency),
+        impact=request.impact,
+        urgency=request.urgency,
+        channel=str(request.channel),
+        requester=request.requester,
+        requester_known=requester is not None or request.requester is None,
+        assignee=assignee,
+        group_name=group if not change.history or request.group else None,
+        region=region,
+        department=request.department or (requester["department"] if requester else None),
+        category=request.category,
+        subcategory=request.subcategory,
+        problem_code=request.problem_code,
+        opened_at=change.moment,
+        changed_at=change.moment,
+        solution="",
+        reopen_count=0,
+        occurrences=1,
+        history=change.history,
+    )
+
+
+def _choose(store: TicketStore, group: str, moment: datetime) -> str | None:
+    engineers = [
+        Engineer(
+            row["employee_number"],
+            row["active"],
+            [
+                AwaySpan(begin_at=datetime.fromisoformat(begin), end_at=datetime.fromisoformat(end))
+                for begin, end in row["away"]
+            ],
+            store.open_count(row["employee_number"]),
+        )
+        for row in store.engineers_of(group)
+    ]
+    return rules.choose_engineer(engineers, moment)
+
+
+def update_ticket(
+    store: TicketStore,
+    policy: Policy,
+    request: TicketUpdateRequested,
+    change: Change,
+    *,
+    source: str,
+    externalref: str | None,
+) -> None:
+    """Change a ticket as another system asks. Raises BadMessage when there is no such ticket."""
+    row = store.tickets.get(request.number) if request.number else store.ticket_of(request_key(source, externalref))
+    if row is None:
+        named = request.number or externalref
+        raise BadMessage(f"no ticket {named!r}", field="number" if request.number else "externalref")
+    change_ticket(store, policy, row, request, change)
+
+
+def change_ticket(store: TicketStore, policy: Policy, row: Row, request: TicketUpdateRequested, change: Change) -> Row:
+    """Apply a change: misses up to now first, then fields, priority, holder, comment and state, in this order."""
+    change = Change(max(change.moment, row["changed_at"]), change.actor, change.history)
+    row = store.tickets.change(row, changed_at=change.moment)
+    sla.record_misses(store, policy, row, change)
+    row = _change_fields(store, policy, row, request, change)
+    row = _change_holder(store, policy, row, request, change)
+    if request.comment:
+        _comment(store, policy, row, request.comment, change)
+    if request.solution is not None:
+        row = store.tickets.change(row, solution=request.solution)
+    if request.state is None or request.state is AskedState.OTHER:
+        return row
+    if request.resolved_by:
+        row = store.tickets.change(row, resolved_by=request.resolved_by)
+    return _enter(store, policy, row, TicketState(str(request.state)), change)
+
+
+def _change_fields(store: TicketStore, policy: Policy, row: Row, request: TicketUpdateRequested, change: Change) -> Row:
+    wanted = {name: getattr(request, name) for name in ("priority", "category", "subcategory")}
+    changed = {name: value for name, value in wanted.items() if value is not None and value != row[name]}
+    if not changed:
+        return row
+    for name, value in changed.items():
+        store.note(row["number"], change.moment, change.actor, name, before=_text(row[name]), after=_text(value))
+    row = store.tickets.change(row, **changed)
+    if "priority" in changed:
+        row = sla.restate(store, policy, row, change)
+    tell(store, TicketChanged, row, policy, change, changed=tuple(changed), occurrences=row["occurrences"])
+    return row
+
+
+def _change_holder(store: TicketStore, policy: Policy, row: Row, request: TicketUpdateRequested, change: Change) -> Row:
+    group = None if request.ungrouped else request.group or row["group_name"]
+    assignee = None if request.unassigned else request.assignee or row["assignee"]
+    return _assign(store, policy, row, group, assignee, change, reason="asked for" if assignee else "nobody named")
+
+
+def _assign(
+    store: TicketStore,
+    policy: Policy,
+    row: Row,
+    group: str | None,
+    assignee: str | None,
+    change: Change,
+    *,
+    reason: str,
+) -> Row:
+    before = (row["group_name"], row["assignee"])
+    if (group, assignee) == before:
+        return row
+    for field, old, new in (("group", before[0], group), ("assignee", before[1], assignee)):
+        if old != new:
+            store.note(row["number"], change.moment, change.actor, field, before=old, after=new, reason=reason)
+    if row["state"] not in FINISHED:
+        store.moved(before[1], assignee)
+    row = store.tickets.change(row, group_name=group, assignee=assignee)
+    tell(
+        store,
+        TicketAssigned,
+        row,
+        policy,
+        change,
+        previous_group=before[0],
+        previous_assignee=before[1],
+        reason=reason,
+    )
+    return row
+
+
+def _comment(store: TicketStore, policy: Policy, row: Row, body: str, change: Change) -> None:
+    comment_id = new_id()
+    store.add_comment(
+        id=comment_id, number=row["number"], at=change.moment, actor=change.actor, body=body, is_public=True
+    )
+    tell(store, TicketCommented, row, policy, change, comment_id=comment_id)
+
+
+def _enter(store: TicketStore, policy: Policy, row: Row, state: TicketState, change: Change) -> Row:
+    """Bring a ticket into a state, with its clocks, and tell what that means."""
+    before = TicketState(row["state"])
+    if state is before:
+        return row
+    store.note(row["number"], change.moment, change.actor, "state", before=str(before), after=str(state))
+    if before in FINISHED and state not in FINISHED:
+        row = _reopen(store, policy, row, change)
+    row = store.tickets.change(row, state=state, state_since=change.moment)
+    if row["responded_at"] is None and state is not TicketState.NEW:
+        row = _respond(store, policy, row, change)
+    for clock in store.clocks(row):
+        row = sla.follow_state(store, policy, row, clock, state, change)
+    if state in AWAITING:
+        tell(store, TicketPaused, row, policy, change, previous_state=before)
+    elif before in AWAITING and state not in FINISHED:
+        tell(store, TicketResumed, row, policy, change, previous_state=before)
+    if state in FINISHED and before not in FINISHED:
+        row = _resolve(store, policy, row, change)
+    if state is TicketState.CLOSED:
+        row = store.tickets.change(row, closed_at=change.moment)
+        tell(store, TicketClosed, row, policy, change, closed_at=change.moment)
+    return row
+
+
+def _respond(store: TicketStore, policy: Policy, row: Row, change: Change) -> Row:
+    row = store.tickets.change(row, responded_at=change.moment)
+    for clock in store.clocks(row):
+        if clock.target is Target.FIRST_RESPONSE:
+            row = sla.stop(store, policy, row, clock, change)
+    tell(store, TicketResponded, row, policy, change, responded_at=change.moment)
+    return row
+
+
+def _resolve(store: TicketStore, policy: Policy, row: Row, change: Change) -> Row:
+    store.moved(row["assignee"], None)
+    row = store.tickets.change(row, resolved_at=change.moment, resolved_by=row["resolved_by"] or row["assignee"])
+    responded_at = row["responded_at"]
+    tell(
+        store,
+        TicketResolved,
+        row,
+        policy,
+        change,
+        resolved_at=change.moment,
+        resolved_by=row["resolved_by"],
+        solution=row["solution"],
+        open_s=(change.moment - row["opened_at"]).total_seconds(),
+        since_response_s=(change.moment - responded_at).total_seconds() if responded_at else None,
+    )
+    return row
+
+
+def _reopen(store: TicketStore, policy: Policy, row: Row, change: Change) -> Row:
+    """Start the next cycle: the solution clock runs anew with its full target from now on."""
+    store.moved(None, row["assignee"])
+    count = row["reopen_count"] + 1
+    row = store.tickets.change(row, reopen_count=count, resolved_at=None, resolved_by=None, closed_at=None)
+    target_s = policy.target_s(Target.SOLUTION, row["priority"], row["channel"])
+    row = sla.put(store, policy, row, Clock(Target.SOLUTION, count + 1, change.moment, target_s), change)
+    tell(store, TicketReopened, row, policy, change, reopened_at=change.moment, reopen_count=count)
+    return row
+
+
+def change_person(store: TicketStore, policy: Policy, person: PersonChanged, change: Change) -> None:
+    """Keep what tickets need of a person; a leaver's open tickets are handed over."""
+    known = store.people.get(person.employee_number)
+    if known is not None and known["version"] >= person.version:
+        return
+    values = {
+        "version": person.version,
+        "department": person.department,
+        "region": person.region,
+        "groups": list(person.groups),
+        "is_engineer": "engineer" in person.roles,
+        "active": person.active,
+        "away": [[span.begin_at.isoformat(), span.end_at.isoformat()] for span in person.away],
+    }
+    store.put_person(person.employee_number, known, values)
+    if not person.active and not change.history and known is not None and known["active"]:
+        _hand_over(store, policy, person.employee_number, change)
+
+
+def _hand_over(store: TicketStore, policy: Policy, leaver: str, change: Change) -> None:
+    for row in store.open_tickets_of(leaver):
+        group = row["group_name"] or policy.default_group
+        candidates = [one for one in store.engineers_of(group) if one["employee_number"] != leaver]
+        chosen = _choose(store, group, change.moment) if candidates else None
+        chosen = None if chosen == leaver else chosen
+        moment = max(change.moment, row["changed_at"])
+        current = store.tickets.change(row, changed_at=moment)
+        _assign(store, policy, current, group, chosen, Change(moment, change.actor), reason="the holder left")
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)

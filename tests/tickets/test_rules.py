@@ -1,0 +1,174 @@
+"""The rules of tickets, as tables."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from contracts.gateway import AwaySpan, Channel
+from contracts.tickets import Target, TicketState
+from eventkit.errors import BadSettings
+from services.tickets import rules
+from services.tickets.rules import Clock, Engineer
+from services.tickets.settings import Settings, read_policy
+
+START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+POLICY = Settings.from_env({}).policy
+
+
+def at(minutes: float) -> datetime:
+    return START + timedelta(minutes=minutes)
+
+
+def clock(target_min: int = 60) -> Clock:
+    return Clock(Target.SOLUTION, 1, START, target_min * 60)
+
+
+def test_a_pause_moves_the_due_moment_by_its_length() -> None:
+    assert clock().paused(at(10)).resumed(at(25)).due_at == at(75)
+
+
+def test_two_pauses_in_the_same_minute_both_count() -> None:
+    twice = clock().paused(at(10)).resumed(at(10.2)).paused(at(10.5)).resumed(at(10.7))
+    assert twice.due_at == at(60.4)
+
+
+@pytest.mark.parametrize(
+    ("now", "missed"),
+    [
+        pytest.param(at(59), False, id="before it is due"),
+        pytest.param(at(60), False, id="due itself is in time"),
+        pytest.param(START + timedelta(hours=1, seconds=1), True, id="a second later is late"),
+    ],
+)
+def test_a_target_is_missed_past_its_due_moment(now: datetime, missed: bool) -> None:
+    assert clock().is_missed(now) is missed
+
+
+def test_a_paused_or_stopped_clock_misses_nothing() -> None:
+    assert not clock().paused(at(10)).is_missed(at(500))
+    assert not clock().stopped(at(10)).is_missed(at(500))
+
+
+def test_a_miss_is_recorded_once_at_its_due_moment() -> None:
+    missed = clock().missed()
+    assert missed.missed_due_at == at(60)
+    assert not missed.is_missed(at(90))
+
+
+def test_a_new_target_counts_from_the_start_and_keeps_pauses() -> None:
+    assert clock().paused(at(10)).resumed(at(25)).restated(30 * 60).due_at == at(45)
+
+
+@pytest.mark.parametrize(
+    ("priority", "impact", "urgency", "expected"),
+    [
+        pytest.param(1, 4, 4, 1, id="what is asked for comes first"),
+        pytest.param(None, 1, 2, 1, id="company, urgent"),
+        pytest.param(None, 4, 4, 4, id="one person, no hurry"),
+        pytest.param(None, 4, None, 3, id="half a statement is none"),
+    ],
+)
+def test_priority(priority: int | None, impact: int | None, urgency: int | None, expected: int) -> None:
+    assert POLICY.priority_of(priority, impact, urgency) == expected
+
+
+def test_a_channel_has_its_own_targets() -> None:
+    assert POLICY.target_s(Target.FIRST_RESPONSE, 1, Channel.MAIL) == 86400
+    assert POLICY.target_s(Target.FIRST_RESPONSE, 1, Channel.HOTLINE) == 900
+
+
+@pytest.mark.parametrize(("region", "group"), [("华东", "华东支持组"), ("火星", "服务台"), (None, "服务台")])
+def test_a_region_has_a_group_and_an_unknown_one_the_desk(region: str | None, group: str) -> None:
+    assert POLICY.group_of(region) == group
+
+
+def engineer(number: str, open_count: int = 0, active: bool = True, away: bool = False) -> Engineer:
+    spans = [AwaySpan(begin_at=at(0), end_at=at(60))] if away else []
+    return Engineer(number, active, spans, open_count)
+
+
+@pytest.mark.parametrize(
+    ("engineers", "chosen"),
+    [
+        pytest.param([engineer("E2", 3), engineer("E1", 5)], "E2", id="the least loaded"),
+        pytest.param([engineer("E2"), engineer("E1")], "E1", id="equal loads go by number"),
+        pytest.param([engineer("E1", away=True), engineer("E2", 9)], "E2", id="not who is away"),
+        pytest.param([engineer("E1", active=False)], None, id="not who has left"),
+        pytest.param([], None, id="nobody"),
+    ],
+)
+def test_who_takes_the_next_ticket(engineers: list[Engineer], chosen: str | None) -> None:
+    assert rules.choose_engineer(engineers, at(30)) == chosen
+
+
+def test_who_was_away_is_there_again_when_the_span_ends() -> None:
+    assert rules.choose_engineer([engineer("E1", away=True)], at(60)) == "E1"
+
+
+@pytest.mark.parametrize(
+    ("time", "history", "believed"),
+    [
+        pytest.param(at(-60), False, True, id="an hour old"),
+        pytest.param(at(-60 * 25), False, False, id="older than a day"),
+        pytest.param(at(2), False, False, id="from the future"),
+        pytest.param(at(-60 * 24 * 900), True, True, id="history is always believed"),
+    ],
+)
+def test_when_an_event_counts(time: datetime, history: bool, believed: bool) -> None:
+    assert rules.believed_moment(time, START, history=history) == (time if believed else START)
+
+
+@pytest.mark.parametrize(
+    ("scope", "visible"),
+    [
+        ({"kind": "all"}, True),
+        ({"kind": "own", "person": "E7"}, True),
+        ({"kind": "own", "person": "E8"}, True),
+        ({"kind": "own", "person": "E9"}, False),
+        ({"kind": "own"}, False),
+        ({"kind": "group", "groups": ["华东支持组"]}, True),
+        ({"kind": "group", "groups": ["别的组"], "person": "E8"}, True),
+        ({"kind": "group", "groups": ["别的组"]}, False),
+        ({"kind": "department", "department": "财务部"}, True),
+        ({"kind": "department"}, False),
+        ({}, False),
+        ({"kind": "everything"}, False),
+    ],
+)
+def test_who_sees_a_ticket(scope: dict[str, object], visible: bool) -> None:
+    ticket = {"requester": "E7", "assignee": "E8", "group_name": "华东支持组", "department": "财务部"}
+    assert rules.is_visible(ticket, scope) is visible
+
+
+def test_people_see_three_states() -> None:
+    assert [
+        rules.state_text(state) for state in (TicketState.NEW, TicketState.AWAITING_VENDOR, TicketState.CLOSED)
+    ] == [
+        "待处理",
+        "处理中",
+        "已解决",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (("  solution: {1: 14400,", "  solution: {"), "targets: solution needs priorities 1 to 4"),
+        (("warn_at_share: 0.75", "warn_at_share: 1.5"), "warn_at_share"),
+        (("default_group: 服务台", "defaul_group: 服务台"), "defaul_group"),
+        (("  chat:", "  chatt:"), "unknown channel"),
+    ],
+)
+def test_a_wrong_policy_file_is_refused_with_its_name_and_the_reason(
+    tmp_path: Path, change: tuple[str, str], reason: str
+) -> None:
+    shipped = Path(rules.__file__).with_name("policy.yaml").read_text()
+    assert change[0] in shipped
+    path = tmp_path / "policy.yaml"
+    path.write_text(shipped.replace(*change))
+    with pytest.raises(BadSettings, match=reason) as caught:
+        read_policy(path)
+    assert str(path) in str(caught.value)
