@@ -1,6 +1,7 @@
 """Keeping processes running: supervisord with a configuration of ours, spoken to over its socket."""
 
 import configparser
+import resource
 import shlex
 import signal
 import subprocess
@@ -115,7 +116,7 @@ class Supervision:
             "pidfile": str(self._home / "supervisord.pid"),
             "childlogdir": str(self._home / "logs"),
             "identifier": "liaison",
-            "minfds": "4096",
+            "minfds": str(_descriptors()),
             "user": UnixAccount.ourselves().name,
         }
         factory = "supervisor.rpcinterface:make_main_rpcinterface"
@@ -157,3 +158,9 @@ class Supervision:
         lines = (f"export {name}={shlex.quote(value)}" for name, value in settings.items())
         text = "\n".join((*lines, f"exec {shlex.join(program.command)}", ""))
         return program.account(self._account).file(self._home / "programs" / f"{program.name}.sh", text, 0o400)
+
+
+def _descriptors() -> int:
+    """Return how many files each program may open: plenty for the broker, or what we are allowed to give."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return 65536 if hard == resource.RLIM_INFINITY else min(65536, hard)
