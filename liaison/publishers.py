@@ -1,0 +1,221 @@
+"""`liaison publishers`: other systems that may publish, each with a broker account, a reply queue and a token."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import click
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import Connection, text
+
+from eventkit import broker, topology
+from eventkit.database import open_engine
+from liaison.installation import Installation, NoInstallation
+from liaison.tokens import new_token
+from services.gateway import rules
+
+console = Console()
+
+
+class CannotAdd(Exception):
+    """The publisher cannot be added as asked: the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublisherAccount:
+    """What another system needs to publish; the secrets are shown once and kept nowhere."""
+
+    name: str
+    source: str
+    amqp_uri: str
+    token: str
+    reply_queue: str
+    example_type: str
+    gateway_url: str
+
+    def curl(self) -> str:
+        """Return a line to copy that publishes a first event over HTTP."""
+        return (
+            f"curl -i {self.gateway_url}/v1/events?dry_run=true -H 'Authorization: Bearer {self.token}'"
+            " -H 'Content-Type: application/json' -H 'ce-specversion: 1.0'"
+            f" -H 'ce-id: {self.name}-1' -H 'ce-source: {self.source}' -H 'ce-type: {self.example_type}'"
+            ' -H "ce-time: $(date -u +%Y-%m-%dT%H:%M:%SZ)" -d \'{"title": "第一个事件"}\''
+        )
+
+
+def add_publisher(
+    installation: Installation, name: str, may: Sequence[str], *, history: bool = False, source: str | None = None
+) -> PublisherAccount:
+    """Create a publisher: its row, its token, its broker account and reply queue.
+
+    Raises CannotAdd when name, source or patterns are wrong or taken, and BrokenTopology when the broker refuses.
+    """
+    source = source or f"/{name}"
+    if problem := rules.publisher_problem(name, source, may):
+        raise CannotAdd(problem)
+    with _database(installation) as connection:
+        # Two that are added at once must see each other's patterns.
+        connection.execute(text("lock table publisher in share row exclusive mode"))
+        _must_be_free(connection, name, source, may)
+        connection.execute(
+            text("insert into publisher (name, source, may, history) values (:name, :source, :may, :history)"),
+            {"name": name, "source": source, "may": list(may), "history": history},
+        )
+        token = new_token(connection, name, str(rules.Role.PUBLISHER))
+        password = _give_broker_account(installation, name, may)
+    return _account(installation, name, source, may, password, token)
+
+
+def rotate_publisher(installation: Installation, name: str) -> PublisherAccount:
+    """Give a publisher a new password and a new token; the old ones are void at once. Raises CannotAdd if unknown."""
+    with _database(installation) as connection:
+        row = connection.execute(
+            text("select * from publisher where name = :name for update"), {"name": name}
+        ).one_or_none()
+        if row is None:
+            raise CannotAdd(f"there is no publisher {name!r}: see `liaison publishers list`")
+        connection.execute(
+            text("update token set revoked_at = now() where name = :name and revoked_at is null"), {"name": name}
+        )
+        token = new_token(connection, name, str(rules.Role.PUBLISHER))
+        password = _give_broker_account(installation, name, row.may)
+    return _account(installation, name, row.source, row.may, password, token)
+
+
+def _must_be_free(connection: Connection, name: str, source: str, may: Sequence[str]) -> None:
+    for row in connection.execute(text("select name, source, may from publisher")):
+        if row.name == name:
+            raise CannotAdd(f"there is a publisher {name!r} already: `liaison publishers rotate {name}` renews it")
+        if row.source == source:
+            raise CannotAdd(f"{source!r} is the source of {row.name}")
+        for one in may:
+            if taken := [other for other in row.may if rules.overlap(one, other)]:
+                # By AMQP a publisher is known by the routing key alone.
+                raise CannotAdd(f"{one!r} overlaps with {taken[0]!r} of {row.name}")
+    if connection.execute(text("select 1 from token where name = :name and revoked_at is null"), {"name": name}).all():
+        raise CannotAdd(f"there is a token named {name!r} already")
+
+
+def _give_broker_account(installation: Installation, name: str, may: Sequence[str]) -> str:
+    password, queue = secrets.token_urlsafe(24), reply_queue(name)
+    rights = topology.Rights(
+        name,
+        configure="^$",
+        write=rf"\A{_escaped(broker.INTAKE)}\z",
+        read=rf"\A{_escaped(queue)}\z",
+        topic_writes={broker.INTAKE: rules.broker_pattern(may)},
+    )
+    admin = topology.Administration(installation.management_url, *installation.management_auth)
+    try:
+        admin.declare(topology.Exchange(topology.VERDICTS, "direct"))
+        admin.declare(topology.Exchange(broker.INTAKE, "topic"))
+        # A classic queue, since its reader may want to look in and take single messages (`basic.get`).
+        admin.declare(topology.Queue(queue, quorum=False))
+        admin.declare(topology.Binding(topology.VERDICTS, queue, True, name))
+        admin.grant(rights, password)
+    finally:
+        admin.close()
+    return password
+
+
+def reply_queue(name: str) -> str:
+    """Return the name of the queue in which a publisher finds its refusals."""
+    return f"verdicts.{name}"
+
+
+def _escaped(name: str) -> str:
+    return name.replace(".", r"\.")
+
+
+def _account(
+    installation: Installation, name: str, source: str, may: Sequence[str], password: str, token: str
+) -> PublisherAccount:
+    parts = urlsplit(installation.amqp_admin_uri)
+    place = f"{quote(name, safe='')}:{quote(password, safe='')}@{parts.hostname}:{parts.port}"
+    uri = urlunsplit(parts._replace(netloc=place))
+    example = may[0].replace("*", "example")
+    return PublisherAccount(name, source, uri, token, reply_queue(name), example, installation.gateway_url)
+
+
+@contextmanager
+def _database(installation: Installation) -> Iterator[Connection]:
+    engine = open_engine(installation.database_uri("gateway"), name="liaison publishers")
+    try:
+        with engine.begin() as connection:
+            yield connection
+    finally:
+        engine.dispose()
+
+
+def _installation() -> Installation:
+    try:
+        return Installation.load()
+    except NoInstallation as error:
+        raise click.ClickException(str(error)) from None
+
+
+@click.group()
+def publishers() -> None:
+    """Let other systems publish."""
+
+
+@publishers.command()
+@click.argument("name")
+@click.option(
+    "--may",
+    "patterns",
+    multiple=True,
+    required=True,
+    help="A pattern of types that it may send; `*` at the end stands for one or more words. May be repeated.",
+)
+@click.option("--history", is_flag=True, help="It may send what happened elsewhere (imports).")
+@click.option("--source", help="Its CloudEvents source. [default: /NAME]")
+def add(name: str, patterns: tuple[str, ...], history: bool, source: str | None) -> None:
+    """Create publisher NAME and print, once, what it needs."""
+    try:
+        _show(add_publisher(_installation(), name, patterns, history=history, source=source))
+    except CannotAdd as error:
+        raise click.ClickException(str(error)) from None
+
+
+@publishers.command()
+@click.argument("name")
+def rotate(name: str) -> None:
+    """Give publisher NAME a new password and token; the old ones are void at once."""
+    try:
+        _show(rotate_publisher(_installation(), name))
+    except CannotAdd as error:
+        raise click.ClickException(str(error)) from None
+
+
+@publishers.command(name="list")
+def list_publishers() -> None:
+    """Show who may publish what."""
+    with _database(_installation()) as connection:
+        rows = connection.execute(text("select * from publisher order by name")).all()
+    table = Table("name", "source", "may send", "history", "reply queue", "since")
+    for row in rows:
+        since = row.created_at.astimezone().strftime("%Y-%m-%d %H:%M")
+        table.add_row(
+            row.name, row.source, " ".join(row.may), "yes" if row.history else "", reply_queue(row.name), since
+        )
+    console.print(table)
+
+
+def _show(account: PublisherAccount) -> None:
+    for label, value in (
+        ("name", account.name),
+        ("source", account.source),
+        ("AMQP", account.amqp_uri),
+        ("exchange", broker.INTAKE),
+        ("reply queue", account.reply_queue),
+        ("token", account.token),
+    ):
+        click.echo(f"{label + ':':<13}{value}")
+    click.echo("\nPassword and token are shown this once. A first try over HTTP, which changes nothing:\n")
+    click.echo(account.curl())

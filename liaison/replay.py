@@ -1,0 +1,374 @@
+"""`liaison replay`: another desk's log, published as that desk's own system would publish it.
+
+It uses nothing but what every publisher has: an account of its own, the intake exchange, its reply queue and its
+token. So the import takes the same door as everything else, and a second replay is all repeats.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import amqp
+import click
+import httpx
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from eventkit import broker
+from liaison import servicenow
+from liaison.installation import Installation, NoInstallation
+from liaison.replay_account import NoAccount, ReplayAccount, open_account
+from liaison.servicenow import Log, LogEvent, NotALog, Times
+
+WINDOW = 500
+_PATIENCE_S = 300.0
+_CONFIRM_TIMEOUT_S = 30.0
+_RETRY_S = (0.1, 0.2, 0.5, 1.0, 2.0)
+_VERDICT_TIMEOUT_S = 120.0
+_QUIET_S = 1.0
+_AS_LIVE_S = 300.0
+_SHOWN = 200
+console = Console()
+
+
+class CannotPublish(Exception):
+    """Publishing cannot go on: the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What the door refused. line: of the row that the event was made from, None for a person."""
+
+    line: int | None
+    type: str
+    field: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Summary:
+    """What came of a replay. seconds: of publishing until everything was confirmed.
+
+    judged: whether the door is known to have decided about the last event, so that no refusal is missing.
+    """
+
+    log: Log
+    events: int = 0
+    published: int = 0
+    resent: int = 0
+    connections: int = 0
+    seconds: float = 0.0
+    judged: bool = False
+    refusals: list[Refusal] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> int:
+        """0 when every row was read, published and, as far as is known, taken."""
+        return 1 if self.log.broken or self.refusals or not self.judged else 0
+
+
+class Publication:
+    """Publishes events in order with pipelined confirms, through any outage of the broker up to five minutes.
+
+    A lost connection, a refused or a returned message leaves a gap; everything from the lowest unconfirmed event is
+    then sent again, so that first occurrences arrive in order. paced: no event before its own time.
+    """
+
+    def __init__(self, account: ReplayAccount, events: Sequence[LogEvent], *, history: bool, paced: bool) -> None:
+        self._account = account
+        self._events = events
+        self._history = history
+        self._paced = paced
+        self._next = 0
+        self._base = 0
+        self._outstanding: set[int] = set()
+        self._refused: str | None = None
+        self._connection: Any = None
+        self.resent = 0
+        self.connections = 0
+
+    @property
+    def confirmed(self) -> int:
+        """How many events from the first on the broker has confirmed without a gap."""
+        return min(self._outstanding, default=self._next)
+
+    def run(self, on_progress: Callable[[int], None]) -> None:
+        """Publish everything. Raises CannotPublish when the broker refuses the account, or is away for too long."""
+        failures, since, before = 0, time.monotonic(), -1
+        while self.confirmed < len(self._events):
+            if self.confirmed > before:
+                failures, since, before = 0, time.monotonic(), self.confirmed
+            try:
+                self._publish_on(self._open(), on_progress)
+            except amqp.exceptions.AccessRefused as error:
+                raise CannotPublish(f"the broker refuses the account: {error.reply_text}") from None
+            except amqp.exceptions.NotFound as error:
+                raise CannotPublish(f"{error.reply_text}; run `liaison topology apply`") from None
+            except broker.LOST as error:
+                if time.monotonic() - since > _PATIENCE_S:
+                    raise CannotPublish(f"the broker is away: {type(error).__name__}: {error}") from None
+                time.sleep(_RETRY_S[min(failures, len(_RETRY_S) - 1)])
+                failures += 1
+            finally:
+                broker.close_quietly(self._connection)
+                self._connection = None
+
+    def _open(self) -> Any:
+        self.resent += self._next - self.confirmed
+        self._next = self._base = self.confirmed
+        self._outstanding.clear()
+        self._refused = None
+        self._connection = broker.connect(self._account.amqp_uri, name=f"replay {self._account.name}")
+        self.connections += 1
+        channel = self._connection.channel()
+        channel.confirm_select()
+        channel.events["basic_ack"].add(self._on_ack)
+        channel.events["basic_nack"].add(self._on_nack)
+        channel.events["basic_return"].add(self._on_return)
+        return channel
+
+    def _publish_on(self, channel: Any, on_progress: Callable[[int], None]) -> None:
+        heard_at = time.monotonic()
+        while self.confirmed < len(self._events):
+            wait_s = self._send(channel)
+            if broker.drain(self._connection, wait_s):
+                heard_at = time.monotonic()
+                while broker.drain(self._connection, 0):
+                    pass
+            self._connection.heartbeat_tick()
+            on_progress(self.confirmed)
+            if self._refused is not None:
+                raise ConnectionResetError(self._refused)
+            if self._outstanding and time.monotonic() - heard_at > _CONFIRM_TIMEOUT_S:
+                raise ConnectionResetError(f"no confirm for {_CONFIRM_TIMEOUT_S:.0f} s")
+
+    def _send(self, channel: Any) -> float:
+        """Send what the window and the time allow; return how long to listen for confirms before more can go."""
+        while self._next < len(self._events) and len(self._outstanding) < WINDOW:
+            event = self._events[self._next]
+            if self._paced and (early_s := (event.time - datetime.now(UTC)).total_seconds()) > 0:
+                return min(early_s, 1.0)
+            # Counted first: should the connection break while it is being written, it may have arrived.
+            self._outstanding.add(self._next)
+            self._next += 1
+            message = _message(event, history=self._history)
+            channel.basic_publish(message, exchange=broker.INTAKE, routing_key=event.type, mandatory=True)
+        return 1.0
+
+    def _on_ack(self, delivery_tag: int, multiple: bool) -> None:
+        index = self._base + delivery_tag - 1
+        if multiple:
+            self._outstanding -= {one for one in self._outstanding if one <= index}
+        else:
+            self._outstanding.discard(index)
+
+    def _on_nack(self, delivery_tag: int, multiple: bool) -> None:
+        self._refused = f"the broker refused delivery {delivery_tag}"
+
+    def _on_return(self, exception: Any, exchange: str, routing_key: str, message: Any) -> None:
+        self._refused = f"{routing_key} was returned: nothing is bound to the intake"
+
+
+def _message(event: LogEvent, *, history: bool) -> Any:
+    headers = {
+        "ce-specversion": "1.0",
+        "ce-id": event.id,
+        "ce-source": servicenow.SOURCE,
+        "ce-type": event.type,
+        "ce-subject": event.subject,
+        "ce-time": event.time.isoformat().replace("+00:00", "Z"),
+    }
+    if history:
+        headers["ce-history"] = "true"
+    return amqp.Message(
+        event.body,
+        application_headers=headers,
+        content_type="application/json",
+        delivery_mode=2,
+        message_id=event.id,
+        type=event.type,
+    )
+
+
+def replay_log(
+    installation: Installation,
+    content: bytes,
+    *,
+    as_live: bool = False,
+    speed: float | None = None,
+    twice: bool = False,
+    renew: bool = False,
+    say: Console = console,
+) -> Summary:
+    """Publish a log and return what came of it.
+
+    as_live: with today's times, `speed` log seconds in a second (None: all within five minutes), without `history`.
+    twice: every event two times, one right after the other.
+    renew: give the publisher new secrets when it is there and they are not kept here.
+    Raises: NotALog, NoAccount, CannotPublish.
+    """
+    log = servicenow.read_log(content)
+    events = servicenow.log_events(log, _times(log, speed) if as_live else None)
+    if not events:
+        return Summary(log, judged=True)
+    account = open_account(installation, history=not as_live, renew=renew)
+    verdicts, first = Verdicts(installation, account), events[0]
+    seen = verdicts.times_seen(first.id) or 0
+    copies = [event for event in events for _ in range(2 if twice else 1)]
+    # The first event once more: when the door has counted it, everything before it has been decided.
+    publication = Publication(account, [*copies, first], history=not as_live, paced=as_live)
+    began = time.monotonic()
+    with _progress(say, log, len(copies)) as progress:
+        publication.run(lambda done: progress.update(TaskID(0), completed=min(done, len(copies))))
+    summary = Summary(log, len(events), len(copies), publication.resent, publication.connections)
+    summary.seconds = time.monotonic() - began
+    with say.status("waiting for the door's verdicts"):
+        times = seen + (3 if twice else 2)
+        summary.judged = verdicts.await_seen(first.id, times, _VERDICT_TIMEOUT_S)
+        summary.refusals = verdicts.refusals(events)
+    return summary
+
+
+def _times(log: Log, speed: float | None) -> Times:
+    placed = servicenow.in_time_order(log.rows)
+    if not placed:
+        return Times()
+    span_s = max((placed[-1][0] - placed[0][0]).total_seconds(), 1.0)
+    begins_at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
+    return Times(begins_at, placed[0][0], speed or max(span_s / _AS_LIVE_S, 1.0))
+
+
+def _progress(say: Console, log: Log, total: int) -> Progress:
+    progress = Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=say
+    )
+    progress.add_task(f"{len(log.rows)} rows", total=total)
+    return progress
+
+
+class Verdicts:
+    """What the door decides, as any publisher can learn it: by asking over HTTP, and from its reply queue."""
+
+    def __init__(self, installation: Installation, account: ReplayAccount) -> None:
+        self._url = f"{installation.gateway_url}/v1/publishers/me/events"
+        self._account = account
+
+    def times_seen(self, event_id: str) -> int | None:
+        """Return how often an event has come, refused ones as 0; None when the door does not answer."""
+        headers = {"Authorization": f"Bearer {self._account.token}"}
+        try:
+            answer = httpx.get(f"{self._url}/{event_id}", headers=headers, timeout=5.0)
+        except httpx.HTTPError:
+            return None
+        if answer.status_code not in (200, 404):
+            return None
+        report = answer.json()
+        return 1 + int(report.get("repeats", 0)) if report.get("verdict") == "accepted" else 0
+
+    def await_seen(self, event_id: str, times: int, timeout_s: float) -> bool:
+        """Wait until an event has come so often; the intake keeps the order, so all before it is decided too."""
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            if (self.times_seen(event_id) or 0) >= times:
+                return True
+            time.sleep(0.1)
+        return False
+
+    def refusals(self, events: Sequence[LogEvent]) -> list[Refusal]:
+        """Take everything out of the reply queue and return what concerns these events, each once, by line."""
+        by_id = {event.id: event for event in events}
+        found: dict[str, Refusal] = {}
+
+        def take(message: Any) -> None:
+            verdict = json.loads(message.body)
+            if event := by_id.get(verdict.get("id", "")):
+                found[event.id] = Refusal(event.line, event.type, verdict.get("field", ""), verdict.get("reason", ""))
+            message.channel.basic_ack(message.delivery_tag)
+
+        connection = broker.connect(self._account.amqp_uri, name=f"replay {self._account.name} verdicts")
+        try:
+            connection.channel().basic_consume(self._account.reply_queue, callback=take)
+            while broker.drain(connection, _QUIET_S):
+                pass
+        finally:
+            broker.close_quietly(connection)
+        return sorted(found.values(), key=lambda one: one.line or 0)
+
+
+def show(summary: Summary, say: Console = console) -> None:
+    """Print what came of a replay: one table, and what was left out, by line."""
+    log = summary.log
+    kinds = Counter(row.number for row in log.rows)
+    rate = summary.published / summary.seconds if summary.seconds else 0.0
+    table = Table("what", "how many")
+    for what, value in (
+        ("rows read", f"{len(log.rows)} of {len(kinds)} incidents, {log.encoding}"),
+        ("rows broken", str(len(log.broken))),
+        ("events", f"{summary.events}, {summary.events - len(log.rows)} of them people"),
+        ("published and confirmed", str(summary.published)),
+        ("sent again after a loss", f"{summary.resent} in {summary.connections - 1} new connections"),
+        ("refused at the door", str(len(summary.refusals))),
+        ("seconds", f"{summary.seconds:.2f}"),
+        ("events per second", f"{rate:.0f}"),
+    ):
+        table.add_row(what, value)
+    say.print(table)
+    if log.missing:
+        say.print(f"the file has no column {', '.join(log.missing)}: those fields stay as they are")
+    _show_left_out(say, "broken", [(one.line, one.reason) for one in log.broken])
+    refused = [(one.line, f"{one.type}: {one.field}: {one.reason}") for one in summary.refusals]
+    _show_left_out(say, "refused", refused)
+    if not summary.judged:
+        say.print(f"[yellow]the door did not answer within {_VERDICT_TIMEOUT_S:.0f} s: more may be refused[/yellow]")
+
+
+def _show_left_out(say: Console, what: str, reasons: Sequence[tuple[int | None, str]]) -> None:
+    for line, reason in reasons[:_SHOWN]:
+        place = "a person" if line is None else f"line {line}"
+        say.print(f"[red]{what}[/red] {place}: {escape(reason)}", soft_wrap=True, highlight=False)
+    if len(reasons) > _SHOWN:
+        say.print(f"… and {len(reasons) - _SHOWN} more, by reason:")
+        common = Counter(reason for _, reason in reasons[_SHOWN:])
+        for reason, count in common.most_common(_SHOWN):
+            say.print(f"  {count} × {escape(reason)}", soft_wrap=True, highlight=False)
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--format", "log_format", type=click.Choice(["servicenow"]), required=True, help="What wrote the log.")
+@click.option("--as-live", is_flag=True, help="Play it with today's times: real clocks, real mails.")
+@click.option("--speed", type=click.FloatRange(min=0, min_open=True), help="With --as-live: log seconds in a second.")
+@click.option("--publish-twice", is_flag=True, help="Publish every event two times, which must change nothing.")
+@click.option("--renew", is_flag=True, help="Give the publisher `servicenow` new secrets if they are not kept here.")
+@click.option("--home", type=click.Path(file_okay=False, path_type=Path), help="The installation's state folder.")
+def replay(
+    file: Path, log_format: str, as_live: bool, speed: float | None, publish_twice: bool, renew: bool, home: Path | None
+) -> None:
+    """Publish another desk's log FILE as events, which is how its history is imported.
+
+    Exits with 1 when a row was broken or refused; those are listed by line. Told again, a log changes nothing.
+    """
+    if speed is not None and not as_live:
+        raise click.UsageError("--speed goes with --as-live")
+    try:
+        summary = replay_log(
+            Installation.load(home),
+            file.read_bytes(),
+            as_live=as_live,
+            speed=speed,
+            twice=publish_twice,
+            renew=renew,
+        )
+    except (NotALog, NoAccount, CannotPublish, NoInstallation) as error:
+        raise click.ClickException(f"{file}: {error}") from None
+    show(summary)
+    raise SystemExit(summary.exit_code)
