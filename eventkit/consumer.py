@@ -62,12 +62,18 @@ class QueueConsumer:
         self._connection: Any = None
         self._channel: Any = None
         self._publishing: Any = None
+        self._giving_way = threading.Event()
+        self.is_active = False
         self.last_seen = monotonic()
         self.problem: str | None = "starting"
 
     def stop(self) -> None:
         """Ask `run` to end after the running batch."""
         self._stopping.set()
+
+    def give_way(self) -> None:
+        """Finish the running batch and let the next replica in the queue's line be the active one."""
+        self._giving_way.set()
 
     def run(self) -> None:
         """Consume until stopped. Lost connections are opened again; nothing is raised for an outage."""
@@ -77,7 +83,8 @@ class QueueConsumer:
                 self._open()
                 failures = 0
                 self._consume()
-                return
+                if self._stopping.is_set():
+                    return
             except broker.LOST as error:
                 self._trouble(f"broker: {type(error).__name__}: {error}")
             except DBAPIError as error:
@@ -94,6 +101,8 @@ class QueueConsumer:
     def _open(self) -> None:
         self._buffer = []
         self._publishing = None
+        self.is_active = False
+        self._giving_way.clear()
         self._connection = broker.connect(self._uri, name=f"consume {self.queue}")
         self._channel = self._connection.channel()
         self._channel.basic_qos(0, PREFETCH, False)
@@ -109,7 +118,7 @@ class QueueConsumer:
         self._connection = None
 
     def _consume(self) -> None:
-        while not self._stopping.is_set():
+        while not self._stopping.is_set() and not self._giving_way.is_set():
             self.last_seen = monotonic()
             self._connection.heartbeat_tick()
             if not self._buffer:
@@ -121,6 +130,7 @@ class QueueConsumer:
 
     def _handle_batch(self) -> None:
         batch = self._buffer[:BATCH]
+        self.is_active = True
         redelivered = any(message.delivery_info["redelivered"] for message in batch)
         for outgoing in self._handle_through_outage([_incoming(message) for message in batch], redelivered):
             self._publish(outgoing)

@@ -1,12 +1,17 @@
 """The consumers of a service's partitions, one thread each, in the generation that the service is at.
 
+The broker has one active consumer a queue, the one that came first; so a replica that is active on more than its
+share gives way on one queue after the other until the replicas share them evenly.
+
 The number of partitions changes by a new generation of queues: new events go to both while the binding moves, the
 old queues are emptied first, and what came twice is dropped as a repeat; so the order of each subject holds.
 """
 
 from __future__ import annotations
 
+import math
 import threading
+from collections.abc import Sequence
 from time import monotonic
 
 from sqlalchemy import Connection, Engine, text
@@ -14,9 +19,12 @@ from sqlalchemy.exc import DBAPIError
 
 from eventkit.broker import queue_name
 from eventkit.consumer import QueueConsumer
+from eventkit.envelope import new_id
 from eventkit.handling import EventHandling
 
 LOOK_S = 1.0
+_SHARE_S = 10.0
+_FORGET_S = 15.0
 
 
 def current(connection: Connection) -> tuple[int, int]:
@@ -38,6 +46,28 @@ def advance(connection: Connection, generation: int, partitions: int) -> None:
     )
 
 
+def report_replica(connection: Connection, replica: str) -> int:
+    """Record that a replica runs and return how many do."""
+    row = connection.execute(
+        text(
+            "with seen as (insert into eventkit.replica (id) values (:id)"
+            " on conflict (id) do update set seen_at = now() returning id),"
+            " gone as (delete from eventkit.replica where seen_at < now() - make_interval(secs => :forget_s))"
+            " select count(*) filter (where id <> :id) + 1 from eventkit.replica"
+            " where seen_at >= now() - make_interval(secs => :forget_s)"
+        ),
+        {"id": replica, "forget_s": _FORGET_S},
+    )
+    return int(row.scalar_one())
+
+
+def surplus_of(consumers: Sequence[QueueConsumer], replicas: int) -> QueueConsumer | None:
+    """Return a consumer that should give way: one that is active beyond this replica's even share, if any."""
+    active = [consumer for consumer in consumers if consumer.is_active]
+    share = math.ceil(len(consumers) / max(replicas, 1))
+    return active[-1] if len(active) > share else None
+
+
 class Partitions:
     """Keeps one consumer running for each partition of the current generation."""
 
@@ -48,6 +78,8 @@ class Partitions:
         self._service = handling.definition.name
         self._stopping = threading.Event()
         self._consumers: list[QueueConsumer] = []
+        self._replica, self._replicas = new_id(), 1
+        self._shared_at = monotonic()
         self.last_seen = monotonic()
 
     def stop(self) -> None:
@@ -77,15 +109,23 @@ class Partitions:
             while following == (generation, partitions) and not self._stopping.wait(LOOK_S):
                 self.last_seen = min((consumer.last_seen for consumer in self._consumers), default=monotonic())
                 following = self._look() or following
+                self._share()
             for consumer in self._consumers:
                 consumer.stop()
             for thread in threads:
                 thread.join()
             generation, partitions = following
 
+    def _share(self) -> None:
+        if monotonic() - self._shared_at > _SHARE_S:
+            self._shared_at = monotonic()
+            if (surplus := surplus_of(self._consumers, self._replicas)) is not None:
+                surplus.give_way()
+
     def _look(self) -> tuple[int, int] | None:
         try:
-            with self._engine.connect() as connection:
+            with self._engine.begin() as connection:
+                self._replicas = report_replica(connection, self._replica)
                 return current(connection)
         except DBAPIError:
             return None

@@ -238,13 +238,13 @@ class _Runner:
 
     def service(self, work: Work) -> Any:
         """Return the instance for this unit of work, with its dependencies injected."""
-        instance = work.scope.get(self._container)
+        instance = work.scope.get("service")
         if instance is None:
             instance = self._container.service_cls()
             context = WorkerContext(self._container, instance, self._entrypoint, data={"work": work})
             for provider in self._container.dependencies:
                 setattr(instance, provider.attr_name, provider.get_dependency(context))
-            work.scope[self._container] = instance
+            work.scope["service"] = instance
         return instance
 
     def method(self, name: str) -> Callable[[Work, Any], Any]:

@@ -138,6 +138,14 @@ answer = Table(
     comment="Answers of commands by idempotency key, written in the command's own transaction",
 )
 
+replica = Table(
+    "replica",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _arrival("seen_at"),
+    comment="The running replicas, so that each knows its even share of the partitions",
+)
+
 partitioning = Table(
     "partitioning",
     metadata,

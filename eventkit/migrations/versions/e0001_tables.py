@@ -120,6 +120,14 @@ CREATE TABLE eventkit.partitioning (
 
 COMMENT ON TABLE eventkit.partitioning IS 'Which generation of the service''s queues is consumed: the highest';
 
+CREATE TABLE eventkit.replica (
+    id TEXT NOT NULL, 
+    seen_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL, 
+    PRIMARY KEY (id)
+);
+
+COMMENT ON TABLE eventkit.replica IS 'The running replicas, so that each knows its even share of the partitions';
+
 CREATE TABLE eventkit.subject_sequence (
     partitionkey TEXT NOT NULL, 
     last BIGINT NOT NULL, 
