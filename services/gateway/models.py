@@ -1,0 +1,163 @@
+"""What the HTTP door takes and answers, as OpenAPI shows it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Name = Annotated[str, Field(min_length=1, max_length=255)]
+EmployeeNumber = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^\S+$")]
+Priority = Annotated[int, Field(ge=1, le=4, description="1 critical, 2 high, 3 moderate, 4 low (ITIL)")]
+Text = Annotated[str, Field(max_length=20_000)]
+ChannelName = Literal["hotline", "chat", "mail", "web", "specialist", "event", "other"]
+StateName = Literal[
+    "new",
+    "in_progress",
+    "awaiting_user",
+    "awaiting_problem",
+    "awaiting_vendor",
+    "awaiting_evidence",
+    "resolved",
+    "closed",
+    "other",
+]
+
+
+class EventVerdict(BaseModel):
+    """What became of one event. event: its canonical form, in a dry run only."""
+
+    index: int
+    id: str
+    verdict: Literal["accepted", "repeated", "refused"]
+    field: str | None = None
+    reason: str | None = None
+    event: dict[str, Any] | None = None
+
+
+class Verdicts(BaseModel):
+    """What became of each event, in the order in which they were sent."""
+
+    verdicts: list[EventVerdict]
+
+
+class EventReport(BaseModel):
+    """What became of an event. handled_by: service to handled, held, dead, discarded, not_seen or unknown."""
+
+    id: str
+    verdict: Literal["accepted", "refused"]
+    type: str
+    becomes: str | None = None
+    arrived_at: datetime | None = None
+    repeats: int = 0
+    refused_at: datetime | None = None
+    field: str | None = None
+    reason: str | None = None
+    handled_by: dict[str, str] = {}
+    reasons: dict[str, str] = {}
+
+
+class _Body(BaseModel):
+    # A misspelt field would otherwise be lost without a word.
+    model_config = ConfigDict(extra="forbid")
+
+
+class TicketWish(_Body):
+    """A request for a ticket."""
+
+    title: Annotated[str, Field(min_length=1, max_length=500)]
+    description: Text = ""
+    requester: EmployeeNumber | None = None
+    channel: ChannelName = "web"
+    priority: Priority | None = None
+    impact: Annotated[int, Field(ge=1, le=4)] | None = None
+    urgency: Annotated[int, Field(ge=1, le=4)] | None = None
+    category: Name | None = None
+    subcategory: Name | None = None
+    problem_code: Name | None = None
+    region: Name | None = None
+    department: Name | None = None
+    group: Name | None = None
+    assignee: EmployeeNumber | None = None
+    externalref: Name | None = None
+
+
+class Response(_Body):
+    """The first answer to a requester."""
+
+    comment: Text | None = None
+
+
+class Solution(_Body):
+    """What solved the ticket."""
+
+    solution: Annotated[str, Field(min_length=1, max_length=20_000)]
+    comment: Text | None = None
+
+
+class Reopening(_Body):
+    """Why the solution did not hold."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=20_000)]
+
+
+class Closing(_Body):
+    """A last word."""
+
+    comment: Text | None = None
+
+
+class TicketSearch(_Body):
+    """Which tickets to show. q: words in the title, or a number. cursor: `next_cursor` of the page before."""
+
+    state: StateName | None = None
+    priority: Priority | None = None
+    group: Name | None = None
+    assignee: EmployeeNumber | None = None
+    region: Name | None = None
+    q: Annotated[str | None, Field(max_length=200)] = None
+    limit: Annotated[int, Field(ge=1, le=200)] = 50
+    cursor: Annotated[str | None, Field(max_length=255)] = None
+
+
+class Ticket(BaseModel):
+    """A ticket as its people see it. state_text: 待处理, 处理中 or 已解决."""
+
+    number: str
+    title: str
+    description: str = ""
+    state: str
+    state_text: str = ""
+    priority: int
+    channel: str
+    requester: str | None = None
+    assignee: str | None = None
+    group: str | None = None
+    region: str | None = None
+    department: str | None = None
+    category: str | None = None
+    subcategory: str | None = None
+    opened_at: datetime
+    responded_at: datetime | None = None
+    resolved_at: datetime | None = None
+    closed_at: datetime | None = None
+    due_response_at: datetime | None = None
+    due_solution_at: datetime | None = None
+    reopen_count: int = 0
+    occurrences: int = 1
+    externalref: str | None = None
+    solution: str | None = None
+
+
+class TicketPage(BaseModel):
+    """Tickets, newest first. next_cursor: for the next page; absent on the last one."""
+
+    items: list[Ticket]
+    next_cursor: str | None = None
+
+
+class Health(BaseModel):
+    """What is wrong now, by part; nothing when all is well."""
+
+    problems: dict[str, str]

@@ -1,0 +1,43 @@
+"""What the HTTP door stands on, in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+
+from eventkit.rpc import RpcClient
+from eventkit.telemetry import Health
+from services.gateway.intake import Intake
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """engine: the gateway's database. askers: threads that ask several services at once."""
+
+    engine: Engine
+    intake: Intake
+    rpc: RpcClient
+    ready: Health
+    live: Health
+    askers: ThreadPoolExecutor
+
+    def read(self, question: Callable[[Connection], T]) -> T:
+        """Return the answer to a question to the database. Raises the database's error when it is away."""
+        try:
+            return self._ask(question)
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+        # The pool held connections from before the database's restart; the next one is fresh.
+        return self._ask(question)
+
+    def _ask(self, question: Callable[[Connection], T]) -> T:
+        with self.engine.connect() as connection:
+            return question(connection)

@@ -1,0 +1,163 @@
+"""Every way into the gateway, and how it starts and stops: the HTTP door, the AMQP intake, and eventkit's loops."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import uvicorn
+from sqlalchemy.exc import SQLAlchemyError
+
+from eventkit import topology
+from eventkit.consumer import Outgoing, QueueConsumer
+from eventkit.definition import ServiceDefinition
+from eventkit.errors import BadSettings, LiaisonError
+from eventkit.firing import Loop
+from eventkit.process import SILENT_S, ServiceProcess
+from eventkit.rpc import RpcClient
+from eventkit.telemetry import log, log_as_json
+from services.gateway import mappings
+from services.gateway.intake import DoorMetrics, Intake
+from services.gateway.parts import Parts
+from services.gateway.settings import Settings
+from services.gateway.storage import forget_old
+from services.gateway.web import create_app
+
+DEFINITION = ServiceDefinition("gateway")
+_CLEAN_PERIOD_S = 600.0
+_GRACE_S = 20
+
+
+class IntakeConsumer(QueueConsumer):
+    """Consumes the intake, and keeps what arrives while a reply is being confirmed.
+
+    Waiting for a confirm reads the connection, so that deliveries come in behind the running batch; `QueueConsumer`
+    drops up to a full batch from its buffer when it has acknowledged a smaller one, and would forget them.
+    """
+
+    _late: Sequence[Any] = ()
+
+    def _handle_batch(self) -> None:
+        self._late = []
+        super()._handle_batch()
+        self._buffer += self._late
+
+    def _publish(self, outgoing: Outgoing) -> None:
+        size = len(self._buffer)
+        super()._publish(outgoing)
+        self._late = [*self._late, *self._buffer[size:]]
+        del self._buffer[size:]
+
+
+class Gateway:
+    """One running replica of the gateway."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._process = ServiceProcess(DEFINITION, settings.process, Path(__file__).parent)
+        known = mappings.load(settings.mappings)
+        metrics = DoorMetrics(self._process.metrics.registry)
+        self.intake = Intake(self._process.engine, known, metrics, self._process.on_commit)
+        self._consumer = IntakeConsumer(settings.process.amqp_uri, topology.INTAKE_QUEUE, self.intake.handle)
+        self._cleaning = Loop("forget", self._clean)
+        self._threads: list[threading.Thread] = []
+        self.port = 0
+        self.page_port = 0
+
+    def start(self) -> None:
+        """Open both doors. Raises UnknownSchema, OSError when the port is taken."""
+        listening = socket.create_server((self._settings.http_host, self._settings.http_port), backlog=512)
+        self.port = listening.getsockname()[1]
+        self._process.start()
+        self.page_port = self._process.page_port
+        self._rpc = RpcClient(self._settings.process.amqp_uri, DEFINITION.name)
+        self._askers = ThreadPoolExecutor(24, thread_name_prefix="asker")
+        self._process.ready.add("intake", lambda: self._consumer.problem)
+        self._process.ready.add("rpc", lambda: None if self._rpc.connected else "the broker is away")
+        self._process.live.add("intake", self._silent)
+        ready, live = self._process.ready, self._process.live
+        app = create_app(Parts(self._process.engine, self.intake, self._rpc, ready, live, self._askers))
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                app, log_config=None, access_log=False, lifespan="off", ws="none", timeout_graceful_shutdown=_GRACE_S
+            )
+        )
+        self._run("intake", self._consumer.run)
+        self._run("forget", self._cleaning.run)
+        self._run("http", lambda: self._server.run(sockets=[listening]))
+        log.info("doors open", extra={"http_port": self.port})
+
+    def _clean(self) -> float:
+        with self._process.engine.begin() as connection:
+            gone = forget_old(connection)
+        return 0.0 if gone else _CLEAN_PERIOD_S
+
+    def _silent(self) -> str | None:
+        silent_s = monotonic() - self._consumer.last_seen
+        return f"silent for {silent_s:.0f} s" if silent_s > SILENT_S else None
+
+    def _run(self, name: str, target: Any) -> None:
+        def run() -> None:
+            try:
+                target()
+            except BaseException:
+                log.exception("a door ended", extra={"loop": name})
+                self._process.failed.set()
+                raise
+
+        thread = threading.Thread(target=run, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    @property
+    def failed(self) -> bool:
+        """Whether something ended that must not: the process should be started anew."""
+        return self._process.failed.is_set()
+
+    def stop(self) -> None:
+        """Take nothing new, finish what is under way, let the relay send it, and end."""
+        self._server.should_exit = True
+        self._consumer.stop()
+        self._cleaning.stop()
+        for thread in self._threads:
+            thread.join(timeout=_GRACE_S + 5)
+        self._askers.shutdown(wait=False, cancel_futures=True)
+        self._rpc.close()
+        self._process.stop()
+
+
+def run(env: Mapping[str, str] | None = None) -> int:
+    """Run the gateway until SIGTERM or SIGINT and return the exit code.
+
+    0 after a clean stop; 1 when a part failed, so that the supervisor starts it again; 2 when it cannot start as it is
+    configured.
+    """
+    log_as_json()
+    try:
+        gateway = Gateway(Settings.from_env(os.environ if env is None else env))
+        gateway.start()
+    except (LiaisonError, OSError, SQLAlchemyError) as error:
+        log.error("cannot start", extra={"problem": str(error)})
+        return 2 if isinstance(error, BadSettings) else 1
+    stopped = threading.Event()
+
+    def stop(signum: int, frame: Any) -> None:
+        stopped.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    while not stopped.wait(0.2):
+        if gateway.failed:
+            log.error("a part failed; the process ends")
+            sys.stdout.flush()
+            os._exit(1)
+    gateway.stop()
+    return 0

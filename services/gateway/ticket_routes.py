@@ -1,0 +1,117 @@
+"""The routes of people: questions and commands about tickets, passed on to the tickets service."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Header, Query, Request
+from pydantic import BaseModel
+
+from eventkit.errors import DeadlinePassed, RuleBroken, Unavailable
+from services.gateway.access import Permitted, Who, action, guarded_router, parts_of
+from services.gateway.models import (
+    Closing,
+    Reopening,
+    Response,
+    Solution,
+    Ticket,
+    TicketPage,
+    TicketSearch,
+    TicketWish,
+)
+from services.gateway.problems import of_call
+
+router = guarded_router(prefix="/v1/tickets", tags=["tickets"])
+IdempotencyKey = Annotated[
+    str | None,
+    Header(max_length=200, description="makes it safe to send the same command again: it is done once"),
+]
+
+
+def _call(request: Request, who: Permitted, method: str, arguments: dict[str, Any], key: str | None = None) -> Any:
+    try:
+        return parts_of(request).rpc.call(
+            "tickets",
+            method,
+            arguments | {"scope": who.as_argument()},
+            # Two callers may hit on the same key, and must not get each other's answers.
+            key=None if key is None else f"{who.caller.name} {key}",
+            actor=who.actor,
+        )
+    except (RuleBroken, DeadlinePassed, Unavailable) as error:
+        raise of_call(error) from error
+
+
+def _given(body: BaseModel) -> dict[str, Any]:
+    return body.model_dump(exclude_none=True)
+
+
+@router.post(
+    "", status_code=201, response_model=Ticket, summary="提交工单", **action("tickets.open", problems=(400, 422))
+)
+def open_ticket(request: Request, who: Who, body: TicketWish, idempotency_key: IdempotencyKey = None) -> Any:
+    """Open a ticket; requesters only for themselves."""
+    return _call(request, who, "open_ticket", _given(body), idempotency_key)
+
+
+@router.get("", response_model=TicketPage, summary="工单列表", **action("tickets.list", problems=(422,)))
+def list_tickets(request: Request, who: Who, search: Annotated[TicketSearch, Query()]) -> Any:
+    """Show the tickets that the caller may see, newest first, a page at a time."""
+    filters = search.model_dump(exclude_none=True, exclude={"limit", "cursor"})
+    return _call(request, who, "list_tickets", {"filters": filters, "limit": search.limit, "cursor": search.cursor})
+
+
+@router.get("/{number}", response_model=Ticket, summary="查看工单", **action("tickets.read", problems=(404,)))
+def get_ticket(request: Request, who: Who, number: str) -> Any:
+    """Show one ticket; one that the caller may not see is not found."""
+    return _call(request, who, "get_ticket", {"number": number})
+
+
+@router.post(
+    "/{number}/respond",
+    response_model=Ticket,
+    summary="首次响应",
+    **action("tickets.respond", problems=(400, 404, 422)),
+)
+def respond_ticket(
+    request: Request, who: Who, number: str, body: Response, idempotency_key: IdempotencyKey = None
+) -> Any:
+    """Take a ticket up: the first answer stops the response clock."""
+    return _call(request, who, "respond_ticket", _given(body) | {"number": number}, idempotency_key)
+
+
+@router.post(
+    "/{number}/resolve",
+    response_model=Ticket,
+    summary="给出解决方案",
+    **action("tickets.resolve", problems=(400, 404, 422)),
+)
+def resolve_ticket(
+    request: Request, who: Who, number: str, body: Solution, idempotency_key: IdempotencyKey = None
+) -> Any:
+    """Give a solution, which stops the solution clock."""
+    return _call(request, who, "resolve_ticket", _given(body) | {"number": number}, idempotency_key)
+
+
+@router.post(
+    "/{number}/reopen",
+    response_model=Ticket,
+    summary="重新打开",
+    **action("tickets.reopen", problems=(400, 404, 422)),
+)
+def reopen_ticket(
+    request: Request, who: Who, number: str, body: Reopening, idempotency_key: IdempotencyKey = None
+) -> Any:
+    """Say that the solution did not hold."""
+    return _call(request, who, "reopen_ticket", _given(body) | {"number": number}, idempotency_key)
+
+
+@router.post(
+    "/{number}/close",
+    response_model=Ticket,
+    summary="关闭工单",
+    **action("tickets.close", problems=(400, 404, 422)),
+)
+def close_ticket(request: Request, who: Who, number: str, body: Closing, idempotency_key: IdempotencyKey = None) -> Any:
+    """Finish a resolved ticket."""
+    return _call(request, who, "close_ticket", _given(body) | {"number": number}, idempotency_key)

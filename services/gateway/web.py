@@ -1,0 +1,71 @@
+"""The HTTP door as a FastAPI app."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.gateway import event_routes, pages, problems, ticket_routes
+from services.gateway.parts import Parts
+
+_DESCRIPTION = "其他系统在这里发布事件(CloudEvents 1.0),人员在这里提交和处理工单。错误以 RFC 9457 文档回答。"
+# A little over the largest batch, whose own limit is told with its field.
+_MAX_BODY_BYTES = 2 * 1024 * 1024
+
+
+class BodyLimit:
+    """Stops reading a body that is too large for any route, with a problem document."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        read = 0
+
+        async def limited() -> Message:
+            nonlocal read
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > _MAX_BODY_BYTES:
+                raise HTTPException(413, f"more than {_MAX_BODY_BYTES} bytes")
+            return message
+
+        await self._app(scope, limited, send)
+
+
+def create_app(parts: Parts) -> FastAPI:
+    """Return the app. It has no route that `access.authorise` does not guard."""
+    app = FastAPI(
+        title="联络台 Liaison",
+        description=_DESCRIPTION,
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+    )
+    app.state.parts = parts
+    app.add_middleware(BodyLimit)
+    problems.install(app)
+    for router in (pages.router, event_routes.router, ticket_routes.router):
+        app.include_router(router)
+    _document_problems(app)
+    return app
+
+
+def _document_problems(app: FastAPI) -> None:
+    """Add the problem documents' schema, which no route names as its own answer."""
+    original = app.openapi
+
+    def with_problems() -> dict[str, Any]:
+        document = original()
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        if "ProblemDocument" not in schemas:
+            template = "#/components/schemas/{model}"
+            own = problems.ProblemDocument.model_json_schema(ref_template=template)
+            schemas |= own.pop("$defs", {}) | {"ProblemDocument": own}
+        return document
+
+    app.openapi = with_problems  # type: ignore[method-assign]  # FastAPI's documented way to extend it.

@@ -1,0 +1,127 @@
+"""Authorisation: every route, every role, against the table; what declares nothing is shut."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
+
+from services.gateway import rules
+from services.gateway.access import ACTION, guarded_router
+from services.gateway.rules import Role, Scope
+from services.gateway.web import create_app
+from tests.gateway.desk_stub import Tickets
+from tests.gateway.door import Door, attributes, data
+
+BODIES: dict[str, Any] = {
+    "/v1/events": {**attributes(), "data": data()},
+    "/v1/tickets": {"title": "打印机坏了"},
+    "/v1/tickets/{number}/respond": {},
+    "/v1/tickets/{number}/resolve": {"solution": "换了硒鼓"},
+    "/v1/tickets/{number}/reopen": {"reason": "又坏了"},
+    "/v1/tickets/{number}/close": {},
+}
+
+
+def routes(app: FastAPI) -> list[tuple[str, str, str | None]]:
+    """Return (method, path, declared action) of every route of an app."""
+    found = []
+    for route in iter_route_contexts(app.routes):
+        action = (getattr(route, "openapi_extra", None) or {}).get(ACTION)
+        found += [(method, route.path or "", action) for method in sorted(route.methods or {"?"})]
+    return found
+
+
+def undeclared(app: FastAPI) -> list[str]:
+    """Return the routes that declare no action of the table."""
+    known = {*rules.TABLE, rules.PUBLIC}
+    return [f"{method} {path}" for method, path, action in routes(app) if action not in known]
+
+
+ROUTES = routes(create_app(None))  # type: ignore[arg-type]  # No request is served by this one.
+
+
+def send(door: Door, method: str, path: str, token: str | None) -> int:
+    """Send a plausible request to a route and return the status."""
+    headers = {"content_type": "application/cloudevents+json"} if path == "/v1/events" else {}
+    place = path.replace("{number}", "T2026-000001").replace("{event_id:path}", "never")
+    return door.ask(method, place, token, BODIES.get(path) if method == "POST" else None, **headers).status_code
+
+
+def test_every_route_declares_its_action() -> None:
+    assert undeclared(create_app(None)) == []  # type: ignore[arg-type]  # No request is served by this one.
+    assert {action for _, _, action in ROUTES} == {*rules.TABLE, rules.PUBLIC}
+
+
+def test_a_route_that_declares_nothing_is_noticed() -> None:
+    app = create_app(None)  # type: ignore[arg-type]  # No request is served by this one.
+    app.add_api_route("/planted", lambda: None)
+    assert undeclared(app) == ["GET /planted"]
+
+
+def test_a_route_that_declares_nothing_is_shut(door: Door) -> None:
+    router = guarded_router()
+    router.add_api_route("/planted", lambda: "open")
+    app = door.gateway._server.config.app
+    assert isinstance(app, FastAPI)
+    app.include_router(router)
+    try:
+        assert door.ask("GET", "/planted", None).status_code == 401
+        assert door.ask("GET", "/planted", door.token("admin")).status_code == 403
+    finally:
+        app.router.routes.pop()
+
+
+@pytest.fixture
+def holders(door: Door) -> dict[str, str | None]:
+    made: dict[str, str | None] = {str(role): door.token(str(role)) for role in Role if role is not Role.PUBLISHER}
+    return made | {"publisher": door.erp.token}
+
+
+def test_every_route_lets_in_exactly_whom_the_table_names(
+    door: Door, tickets: Tickets, holders: dict[str, str | None]
+) -> None:
+    wrong = []
+    for method, path, action in ROUTES:
+        for role in Role:
+            status = send(door, method, path, holders[role])
+            is_shut = action != rules.PUBLIC and rules.scope_of(role, str(action)) is Scope.NONE
+            if is_shut != (status == 403) or status in (401, 500, 503):
+                wrong.append((method, path, str(role), status))
+    assert wrong == []
+
+
+@pytest.mark.parametrize(("method", "path", "action"), ROUTES)
+def test_without_a_good_token_only_public_routes_answer(door: Door, method: str, path: str, action: str) -> None:
+    revoked = door.token("admin", name="gone")
+    with door.engine.begin() as connection:
+        connection.exec_driver_sql("update token set revoked_at = now() where name = 'gone'")
+    for token in (None, "liaison_guessed", revoked):
+        status = send(door, method, path, token)
+        assert status == 200 if action == rules.PUBLIC else status == 401
+
+
+def test_the_challenge_names_the_scheme(door: Door) -> None:
+    answer = door.ask("GET", "/v1/tickets", None)
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert answer.json()["type"] == "urn:liaison:problem:unauthorised"
+
+
+@pytest.mark.parametrize(
+    ("role", "kind"), [("requester", "own"), ("engineer", "group"), ("lead", "group"), ("manager", "department")]
+)
+def test_the_scope_goes_with_the_call(door: Door, tickets: Tickets, role: str, kind: str) -> None:
+    assert door.ask("GET", "/v1/tickets/T2026-000001", door.token(role)).status_code == 200
+    [(_, arguments, actor)] = tickets.asked
+    assert arguments["scope"] == {"kind": kind, "person": "E1001", "groups": ["网络组"], "department": "信息部"}
+    assert actor == "E1001"
+
+
+@pytest.mark.parametrize(
+    ("role", "lacks"),
+    [("requester", {"person": None}), ("engineer", {"groups": []}), ("manager", {"department": None})],
+)
+def test_a_token_that_lacks_what_its_scope_needs_reaches_nothing(door: Door, role: str, lacks: dict[str, Any]) -> None:
+    assert door.ask("GET", "/v1/tickets", door.token(role, **lacks)).status_code == 403

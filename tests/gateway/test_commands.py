@@ -1,0 +1,159 @@
+"""The commands of operators: publishers, tokens, and checking a file offline."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+from amqp.exceptions import AccessRefused
+from click.testing import CliRunner, Result
+
+from liaison.events_check import check
+from liaison.publishers import publishers
+from liaison.tokens import tokens
+from tests.gateway.door import LOCKED_OUT, REQUESTED, Door, as_json, attributes, data
+
+
+@pytest.fixture
+def run(door: Door, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("LIAISON_HOME", str(door.installation.home))
+
+    def invoke(command: Any, *arguments: str) -> Result:
+        return CliRunner().invoke(command, arguments)
+
+    return invoke
+
+
+def value(output: str, label: str) -> str:
+    """Return what `publishers add` prints behind a label."""
+    found = re.search(rf"^{label}:\s+(\S+)$", output, re.MULTILINE)
+    assert found, output
+    return found[1]
+
+
+def test_a_publisher_is_added_with_all_it_needs(door: Door, run: Any) -> None:
+    result = run(publishers, "add", "oa", "--may", "oa.*", "--may", "liaison.person.changed.v1")
+    assert result.exit_code == 0, result.output
+    assert value(result.output, "reply queue") == "verdicts.oa"
+    [curl] = [line for line in result.output.splitlines() if line.startswith("curl")]
+    headers = dict(part.split(": ", 1) for part in shlex.split(curl) if ": " in part and not part.startswith("{"))
+    assert headers["Authorization"] == f"Bearer {value(result.output, 'token')}"
+    assert (headers["ce-source"], headers["ce-type"]) == ("/oa", "oa.example")
+    row = door.rows("select * from publisher where name = 'oa'")[0]
+    assert (row.source, row.may, row.history) == ("/oa", ["oa.*", "liaison.person.changed.v1"], False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["erp", "--may", "x.*"], "already"),
+        (["erp2", "--may", "erp.user.*"], "overlaps with 'erp.*' of erp"),
+        (["erp2", "--may", REQUESTED], "overlaps"),
+        (["erp2", "--may", "x.*", "--source", "/erp"], "source of erp"),
+        (["tickets", "--may", "x.*"], "Liaison itself"),
+        (["x", "--may", "*"], "not a pattern"),
+    ],
+)
+def test_what_would_collide_is_refused_and_leaves_nothing(
+    door: Door, run: Any, arguments: list[str], reason: str
+) -> None:
+    result = run(publishers, "add", *arguments)
+    assert result.exit_code == 1
+    assert reason in result.output
+    assert door.rows("select name from publisher") == [("erp",)]
+    assert door.rows("select name from token") == [("erp",)]
+
+
+def test_rotating_voids_the_old_password_and_token(door: Door, run: Any) -> None:
+    old = door.add("oa", "oa.*")
+    result = run(publishers, "rotate", "oa")
+    assert result.exit_code == 0, result.output
+    token = value(result.output, "token")
+    path = "/v1/publishers/me/events/x"
+    assert door.ask("GET", path, old.token).status_code == 401
+    assert door.ask("GET", path, token).status_code == 404
+    with pytest.raises(AccessRefused):
+        door.publish(old, "oa.x", {}, b"{}")
+    assert run(publishers, "rotate", "nobody").exit_code == 1
+
+
+def test_publishers_are_listed_without_secrets(door: Door, run: Any) -> None:
+    output = run(publishers, "list").output
+    assert "erp" in output
+    assert door.erp.token not in output
+
+
+def test_a_token_is_shown_once_and_works_until_it_is_revoked(door: Door, run: Any) -> None:
+    arguments = ["add", "王芳", "--role", "engineer", "--person", "E1002", "--group", "网络组", "--group", "桌面组"]
+    token = run(tokens, *arguments).output.strip()
+    row = door.rows("select * from token where name = '王芳'")[0]
+    assert (row.role, row.person, row.groups) == ("engineer", "E1002", ["网络组", "桌面组"])
+    assert token not in str(row)
+    assert "王芳" in run(tokens, "list").output
+    assert door.ask("GET", "/v1/tickets?limit=0", token).status_code == 422
+    assert run(tokens, *arguments).exit_code == 1
+    assert run(tokens, "revoke", "王芳").exit_code == 0
+    assert door.ask("GET", "/v1/tickets?limit=0", token).status_code == 401
+    assert run(tokens, "revoke", "王芳").exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--role", "requester"], "--person"),
+        (["--role", "engineer", "--person", "E1"], "--group"),
+        (["--role", "manager"], "--department"),
+        (["--role", "publisher"], "publisher"),
+    ],
+)
+def test_a_token_needs_what_its_role_reaches_by(run: Any, arguments: list[str], reason: str) -> None:
+    result = run(tokens, "add", "x", *arguments)
+    assert result.exit_code == 2
+    assert reason in result.output
+
+
+GOOD = {**attributes(id="good"), "data": data()}
+BAD = {**attributes(id="bad"), "data": data(login=None)}
+
+
+@pytest.mark.parametrize(
+    ("content", "lines", "code"),
+    [
+        pytest.param(as_json(GOOD), ["1: good: ok"], 0, id="one event"),
+        pytest.param(json.dumps(GOOD, indent=2).encode(), ["1: good: ok"], 0, id="one event over several lines"),
+        pytest.param(as_json([GOOD, BAD]), ["1: good: ok", "2: bad: data.title: "], 1, id="a list"),
+        pytest.param(as_json(BAD) + b"\n\n" + as_json(GOOD), ["1: bad: ", "3: good: ok"], 1, id="JSON lines"),
+        pytest.param(b'{"id"\n', ["1: ?: event: not a JSON object"], 1, id="no JSON"),
+    ],
+)
+def test_a_file_of_events_is_checked_offline(
+    run: Any, tmp_path: Path, content: bytes, lines: list[str], code: int
+) -> None:
+    file = tmp_path / "events.json"
+    file.write_bytes(content)
+    result = run(check, str(file))
+    assert result.exit_code == code, result.output
+    for expected, line in zip(lines, result.output.splitlines(), strict=True):
+        assert line.startswith(f"{file}:{expected}"), line
+
+
+def test_checking_gives_the_doors_own_verdict(door: Door, run: Any, tmp_path: Path) -> None:
+    file = tmp_path / "event.json"
+    for event in (BAD, {**attributes(time="now"), "data": data()}, {**attributes(), "data": data(employee=7)}):
+        file.write_bytes(as_json(event))
+        [refusal] = door.post(event, {"content-type": "application/cloudevents+json"}).json()["errors"]
+        assert f"{refusal['field']}: {refusal['reason']}" in run(check, str(file)).output
+
+
+def test_checking_for_a_publisher_knows_its_patterns(run: Any, tmp_path: Path) -> None:
+    file = tmp_path / "event.json"
+    file.write_bytes(as_json(GOOD))
+    assert run(check, str(file), "--publisher", "erp", "--may", LOCKED_OUT).exit_code == 0
+    result = run(check, str(file), "--publisher", "erp", "--may", "erp.printer.*")
+    assert (result.exit_code, "type: erp may send" in result.output) == (1, True)
+    (tmp_path / "wrong.yaml").write_text("types: {}\n")
+    assert "wrong.yaml:1" in run(check, str(file), "--mappings", str(tmp_path)).output

@@ -1,0 +1,97 @@
+"""The routes of people: arguments go to tickets as they should, and errors come back as problems."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.gateway.desk_stub import Tickets
+from tests.gateway.door import Door
+
+SCOPE = {"kind": "all", "person": "E1001", "groups": ["网络组"], "department": "信息部"}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "method", "arguments"),
+    [
+        (
+            "",
+            {"title": "x", "region": "上海"},
+            "open_ticket",
+            {"title": "x", "description": "", "channel": "web", "region": "上海"},
+        ),
+        ("/T1/respond", {"comment": "在看"}, "respond_ticket", {"number": "T1", "comment": "在看"}),
+        ("/T1/resolve", {"solution": "换了"}, "resolve_ticket", {"number": "T1", "solution": "换了"}),
+        ("/T1/reopen", {"reason": "又坏"}, "reopen_ticket", {"number": "T1", "reason": "又坏"}),
+        ("/T1/close", {}, "close_ticket", {"number": "T1"}),
+    ],
+)
+def test_commands_are_passed_on(
+    door: Door, tickets: Tickets, path: str, body: Any, method: str, arguments: dict[str, Any]
+) -> None:
+    answer = door.ask("POST", f"/v1/tickets{path}", door.token("admin"), body)
+    assert answer.status_code == (201 if method == "open_ticket" else 200), answer.text
+    assert tickets.asked == [(method, arguments | {"scope": SCOPE}, "E1001")]
+    assert answer.json()["state_text"] == "待处理"
+
+
+def test_a_list_is_asked_for_with_filters_and_cursor(door: Door, tickets: Tickets) -> None:
+    path = "/v1/tickets?state=new&priority=2&group=G&assignee=E2&region=R&q=坏&limit=7&cursor=T9"
+    answer = door.ask("GET", path, door.token("admin")).json()
+    filters = {"state": "new", "priority": 2, "group": "G", "assignee": "E2", "region": "R", "q": "坏"}
+    assert tickets.asked == [
+        ("list_tickets", {"filters": filters, "limit": 7, "cursor": "T9", "scope": SCOPE}, "E1001")
+    ]
+    assert (answer["items"][0]["number"], answer["next_cursor"]) == ("T2026-000001", "T2026-000001")
+
+
+def test_a_command_with_one_key_is_done_once_for_each_caller(door: Door, tickets: Tickets) -> None:
+    first, second = door.token("admin"), door.token("admin")
+    answers = [
+        door.ask("POST", "/v1/tickets", token, {"title": "x"}, idempotency_key="k1").json()["number"]
+        for token in (first, first, second)
+    ]
+    assert answers == ["T2026-000001", "T2026-000001", "T2026-000002"]
+    assert len(tickets.asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "field"),
+    [
+        ("GET", "/none", None, 404, "number"),
+        ("POST", "/closed/close", {}, 422, "state"),
+        ("POST", "", {}, 422, "title"),
+        ("POST", "", {"title": "x", "priority": 9}, 422, "priority"),
+        ("POST", "", {"title": "x", "titel": "y"}, 422, "titel"),
+        ("GET", "?priority=x", None, 422, "priority"),
+        ("GET", "?limit=0", None, 422, "limit"),
+        ("GET", "?colour=red", None, 422, "colour"),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_field(
+    door: Door, tickets: Tickets, method: str, path: str, body: Any, status: int, field: str
+) -> None:
+    answer = door.ask(method, f"/v1/tickets{path}", door.token("admin"), body)
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+    assert answer.json()["errors"][0]["field"] == field
+
+
+def test_a_body_that_is_not_json_and_a_path_that_is_not_there_are_problems(door: Door) -> None:
+    token = door.token("admin")
+    headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
+    answer = door.http.post("/v1/tickets", content=b"{", headers=headers)
+    assert (answer.status_code, answer.json()["type"]) == (400, "urn:liaison:problem:unreadable")
+    assert door.ask("GET", "/nowhere", token).json()["status"] == 404
+    assert door.ask("DELETE", "/v1/tickets", token).json()["status"] == 405
+
+
+def test_a_body_without_end_is_cut_off(door: Door) -> None:
+    headers = {"authorization": f"Bearer {door.token('admin')}", "content-type": "application/json"}
+    answer = door.http.post("/v1/tickets", content=b" " * 3_000_000, headers=headers)
+    assert (answer.status_code, answer.headers["content-type"]) == (413, "application/problem+json")
+
+
+def test_tickets_that_do_not_answer_are_a_503_with_retry_after(door: Door) -> None:
+    answer = door.ask("GET", "/v1/tickets/T1", door.token("admin"))
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
