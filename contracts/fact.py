@@ -8,6 +8,7 @@ checking costs microseconds. Readers ignore fields they do not know and read an 
 from __future__ import annotations
 
 import enum
+from datetime import datetime
 from typing import Annotated, ClassVar, Self
 
 import msgspec
@@ -15,6 +16,8 @@ import msgspec
 # Names cross databases, headers and mails; 255 bytes is the limit at the door (design: limits).
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 Text = Annotated[str, msgspec.Meta(max_length=20_000)]
+# A moment without an offset from UTC means another time on every machine, so it is refused (design: times are aware).
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 EmployeeNumber = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^\S+$")]
 Priority = Annotated[int, msgspec.Meta(ge=1, le=4, description="1 critical, 2 high, 3 moderate, 4 low (ITIL)")]
 

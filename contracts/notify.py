@@ -15,7 +15,11 @@ class Medium(Word):
 
 
 class _DeliveryFact(Fact, frozen=True, kw_only=True):
-    """One message to one person by one channel about one event."""
+    """One message to one person by one channel about one event.
+
+    `recipient`: for whom it was, absent for the desk itself. `by_desk`: there was no way to reach them, so the desk
+    got it.
+    """
 
     delivery_id: Name
     medium: Medium
@@ -24,6 +28,7 @@ class _DeliveryFact(Fact, frozen=True, kw_only=True):
     about_subject: Name
     priority: int = 3
     recipient: EmployeeNumber | None = None
+    by_desk: bool = False
 
 
 class NotificationAccepted(_DeliveryFact, frozen=True, kw_only=True):

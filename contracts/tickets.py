@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import ClassVar
 
-from contracts.fact import EmployeeNumber, Fact, Name, Priority, Word
+from contracts.fact import EmployeeNumber, Fact, Moment, Name, Priority, Word
 from contracts.gateway import Channel
 
 
@@ -39,7 +38,7 @@ class _TicketFact(Fact, frozen=True, kw_only=True):
     state: TicketState
     priority: Priority
     channel: Channel
-    opened_at: datetime
+    opened_at: Moment
     requester: EmployeeNumber | None = None
     requester_known: bool = True
     assignee: EmployeeNumber | None = None
@@ -50,8 +49,8 @@ class _TicketFact(Fact, frozen=True, kw_only=True):
     category: Name | None = None
     subcategory: Name | None = None
     problem_code: Name | None = None
-    due_response_at: datetime | None = None
-    due_solution_at: datetime | None = None
+    due_response_at: Moment | None = None
+    due_solution_at: Moment | None = None
 
 
 class TicketOpened(_TicketFact, frozen=True, kw_only=True):
@@ -84,7 +83,7 @@ class TicketResponded(_TicketFact, frozen=True, kw_only=True):
 
     TYPE: ClassVar[str] = "liaison.ticket.responded.v1"
 
-    responded_at: datetime
+    responded_at: Moment
 
 
 class TicketPaused(_TicketFact, frozen=True, kw_only=True):
@@ -108,7 +107,7 @@ class TicketResolved(_TicketFact, frozen=True, kw_only=True):
 
     TYPE: ClassVar[str] = "liaison.ticket.resolved.v1"
 
-    resolved_at: datetime
+    resolved_at: Moment
     resolved_by: EmployeeNumber | None = None
     solution: str = ""
     open_s: float = 0.0
@@ -120,7 +119,7 @@ class TicketReopened(_TicketFact, frozen=True, kw_only=True):
 
     TYPE: ClassVar[str] = "liaison.ticket.reopened.v1"
 
-    reopened_at: datetime
+    reopened_at: Moment
     reopen_count: int = 1
     reason: str = ""
 
@@ -130,7 +129,7 @@ class TicketClosed(_TicketFact, frozen=True, kw_only=True):
 
     TYPE: ClassVar[str] = "liaison.ticket.closed.v1"
 
-    closed_at: datetime
+    closed_at: Moment
 
 
 class TicketCommented(_TicketFact, frozen=True, kw_only=True):
@@ -146,7 +145,7 @@ class _ClockFact(_TicketFact, frozen=True, kw_only=True):
 
     target: Target
     cycle: int
-    due_at: datetime
+    due_at: Moment
     retroactive: bool = False
 
 
@@ -169,4 +168,4 @@ class SlaMet(_ClockFact, frozen=True, kw_only=True):
 
     TYPE: ClassVar[str] = "liaison.sla.met.v1"
 
-    stopped_at: datetime
+    stopped_at: Moment

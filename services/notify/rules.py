@@ -1,0 +1,213 @@
+"""Who is told of what, and what becomes of a message: pure decisions.
+
+Source: requirements N1, N2; design, promise 1 (a call whose outcome was lost is repeated or left unknown, by a
+stated policy).
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from contracts.fact import Fact
+from contracts.notify import Medium
+from contracts.tickets import SlaBreached, SlaWarned, TicketAssigned, TicketOpened, TicketResolved
+
+#: The desk as a recipient; the space keeps it apart from every employee number.
+DESK = "the desk"
+#: The events that a rule may name.
+EVENTS: Mapping[str, type[Fact]] = {
+    fact.TYPE: fact for fact in (TicketOpened, TicketAssigned, SlaWarned, SlaBreached, TicketResolved)
+}
+#: How long a message waits for its recipient to become known before the desk gets it.
+CONTACT_WAIT = timedelta(hours=1)
+#: Seconds between one try and the next; the last one repeats until GIVE_UP has passed.
+RETRY_S = (5, 30, 120, 600, 1800, 3600)
+GIVE_UP = timedelta(hours=24)
+#: A server that never answers would otherwise fill a mailbox with copies.
+MAX_REPEATS = 2
+
+
+class Role(enum.StrEnum):
+    """What somebody is to the ticket that the event is about."""
+
+    REQUESTER = "requester"
+    ASSIGNEE = "assignee"
+    GROUP_LEAD = "group_lead"
+    MANAGER = "manager"
+    DESK = "desk"
+
+
+class When(enum.StrEnum):
+    """A condition under which a rule holds."""
+
+    NOBODY_ASSIGNED = "nobody_assigned"
+
+
+class AfterCrash(enum.StrEnum):
+    """What to do when nobody knows whether a message went out: send it again, or leave it unknown."""
+
+    REPEAT = "repeat"
+    UNKNOWN = "unknown"
+
+
+class State(enum.StrEnum):
+    """Where a delivery stands. Accepted, failed, unknown and cancelled are final."""
+
+    WAITING_CONTACT = "waiting_contact"
+    PENDING = "pending"
+    SENDING = "sending"
+    ACCEPTED = "accepted"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule of the file. priority: 1 critical to 4 low; the most urgent rule wins for a person in two roles."""
+
+    name: str
+    event: str
+    to: tuple[Role, ...]
+    template: str
+    priority: int
+    medium: Medium
+    when: When | None = None
+    after_crash: AfterCrash = AfterCrash.UNKNOWN
+
+
+#: The rules of each event type, most urgent first.
+RuleBook = Mapping[str, Sequence[Rule]]
+
+
+def rule_book(rules: Sequence[Rule]) -> RuleBook:
+    """Return the rules by event type, the most urgent first, else in the order of the file."""
+    return {event: sorted((r for r in rules if r.event == event), key=lambda r: r.priority) for event in EVENTS}
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """What is known of a person: how to reach them, in which language and time zone, and who their manager is."""
+
+    employee_number: str
+    name: str
+    email: str | None
+    language: str
+    time_zone: str
+    manager: str | None
+    active: bool
+
+
+def manager_matters(rules: Sequence[Rule]) -> bool:
+    """Tell whether one of the rules is about the assignee's manager, who must be looked up."""
+    return any(Role.MANAGER in rule.to for rule in rules)
+
+
+def people_named(fact: Fact) -> set[str]:
+    """Return the employee numbers that an event itself names as possible recipients."""
+    named = (getattr(fact, role, None) for role in ("requester", "assignee", "group_lead"))
+    return {number for number in named if number}
+
+
+def recipients(
+    rules: Sequence[Rule], fact: Fact, manager_of: Callable[[str], str | None]
+) -> dict[tuple[str, Medium], Rule]:
+    """Return who is told by which channel, each once, with the rule that says so.
+
+    rules: of this event's type, the most urgent first. manager_of: an employee's manager, None when unknown.
+    A role that nobody holds tells nobody; rules with `when: nobody_assigned` see to it that somebody still learns.
+    """
+    assignee: str | None = getattr(fact, "assignee", None)
+    told: dict[tuple[str, Medium], Rule] = {}
+    for rule in rules:
+        if rule.when is When.NOBODY_ASSIGNED and assignee:
+            continue
+        for role in rule.to:
+            if role is Role.DESK:
+                recipient: str | None = DESK
+            elif role is Role.MANAGER:
+                recipient = manager_of(assignee) if assignee else None
+            else:
+                recipient = getattr(fact, role.value, None)
+            if recipient:
+                told.setdefault((recipient, rule.medium), rule)
+    return told
+
+
+def readiness(recipient: str, contact: Contact | None) -> tuple[State, str]:
+    """Return whether a message can be sent now, waits for an address, or is pointless; and why."""
+    if recipient == DESK:
+        return State.PENDING, ""
+    if contact is None:
+        return State.WAITING_CONTACT, "the person is not known"
+    if not contact.active:
+        return State.CANCELLED, "the person has left"
+    if not contact.email:
+        return State.WAITING_CONTACT, "the person has no e-mail address"
+    return State.PENDING, ""
+
+
+class Said(enum.StrEnum):
+    """What came of one try to send."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"  # for good
+    LATER = "later"  # surely not taken, worth another try
+    UNCLEAR = "unclear"  # perhaps taken
+    LEFT = "left"  # not tried: the person has left since
+    NO_ADDRESS = "no_address"  # not tried: the person has no address any more
+    NOTHING = "nothing"  # not tried: the delivery was not to be sent
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of one try. code: the channel's own, 0 for none. reason: without anybody's address."""
+
+    said: Said
+    code: int = 0
+    reason: str = ""
+    attempt: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Tries:
+    """How a delivery has fared, this try included. unclear: tries that may have gone out. since: the first one's."""
+
+    attempts: int
+    unclear: int
+    after_crash: AfterCrash
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The state that a delivery takes, and when it is tried again if it is pending."""
+
+    state: State
+    again_at: datetime | None = None
+
+
+_PLAIN = {Said.ACCEPTED: State.ACCEPTED, Said.LEFT: State.CANCELLED, Said.NO_ADDRESS: State.WAITING_CONTACT}
+
+
+def next_step(said: Said, tries: Tries, now: datetime) -> Step:
+    """Return what becomes of a delivery after a try.
+
+    What was perhaps taken is repeated only where its rule says so. A message that was perhaps taken once is never
+    called failed afterwards: then it is unknown.
+    """
+    if said in _PLAIN:
+        return Step(_PLAIN[said])
+    in_time = now - tries.since < GIVE_UP
+    may_repeat = tries.after_crash is AfterCrash.REPEAT and tries.unclear <= MAX_REPEATS
+    if in_time and (said is Said.LATER or (said is Said.UNCLEAR and may_repeat)):
+        return Step(State.PENDING, now + retry_delay(tries.attempts))
+    return Step(State.UNKNOWN if tries.unclear else State.FAILED)
+
+
+def retry_delay(attempts: int) -> timedelta:
+    """Return how long to wait after this many tries: 5 s at first, one hour at most."""
+    return timedelta(seconds=RETRY_S[min(max(attempts, 1), len(RETRY_S)) - 1])

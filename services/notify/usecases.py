@@ -1,0 +1,180 @@
+"""What notify does: decide who is told, reach them, and keep what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from contracts.fact import Fact
+from contracts.gateway import PersonChanged
+from contracts.notify import Medium, NotificationAccepted, NotificationFailed
+from eventkit.envelope import Event
+from services.notify import rules
+from services.notify.rules import DESK, Answer, RuleBook, Said, State
+from services.notify.wording import FALLBACK_ZONE, FORWARDED, Letter, one_line, render, values_of, zone_of
+
+if TYPE_CHECKING:
+    from services.notify.channels import MailChannel
+    from services.notify.settings import Settings
+    from services.notify.storage import Counter, NotifyStore, Taken
+
+#: From this priority on, up to 1, a mail is marked as important.
+URGENT = 1
+
+
+def load_recipients(store: NotifyStore, book: RuleBook, events: Sequence[Event[Any]]) -> None:
+    """Read everybody whom these events may concern: one statement, one more where managers are told."""
+    live = [event for event in events if not _is_past(event)]
+    store.load_people({number for event in live for number in rules.people_named(event.data)})
+    managed = (event.data.assignee for event in live if rules.manager_matters(book[event.type]))
+    holders = (store.person(number) for number in dict.fromkeys(managed) if number)
+    store.load_people({holder.manager for holder in holders if holder and holder.manager})
+
+
+def tell(store: NotifyStore, book: RuleBook, event: Event[Any]) -> None:
+    """Decide who is told of an event and have it sent. History tells nobody (design: History)."""
+    if _is_past(event) or store.has_told(event):
+        return
+
+    def manager_of(number: str) -> str | None:
+        holder = store.person(number)
+        return holder.manager if holder else None
+
+    for (recipient, _), rule in rules.recipients(book[event.type], event.data, manager_of).items():
+        state, reason = rules.readiness(recipient, None if recipient == DESK else store.person(recipient))
+        row = store.add_delivery(event, rule, recipient, state, reason)
+        if state is State.PENDING:
+            store.have_sent(row)
+        elif state is State.WAITING_CONTACT:
+            store.wait_for_contact(row, store.now + rules.CONTACT_WAIT)
+
+
+def _is_past(event: Event[Any]) -> bool:
+    return event.history or bool(getattr(event.data, "retroactive", False))
+
+
+def take_person(store: NotifyStore, fact: PersonChanged) -> None:
+    """Keep a person's newest state and send what waited for it."""
+    store.load_changing([fact.employee_number])
+    if not store.save_person(fact):
+        return
+    for row in store.waiting_for(fact.employee_number):
+        _ready_or_not(store, row)
+
+
+def give_up_waiting(store: NotifyStore, delivery_id: str) -> None:
+    """Send the desk what still waits for its recipient's address, with a note for whom it was."""
+    row = store.delivery(delivery_id)
+    if row is None or row["state"] != State.WAITING_CONTACT:
+        return
+    if not _ready_or_not(store, row):
+        row = store.change(row, State.PENDING, "sent to the desk instead", by_desk=True, ready_at=store.now)
+        store.have_sent(row)
+
+
+def _ready_or_not(store: NotifyStore, row: dict[str, Any]) -> bool:
+    """Move a waiting delivery on if its recipient can be reached, or has left; tell whether it moved."""
+    state, reason = rules.readiness(row["recipient"], store.person(row["recipient"]))
+    if state is State.WAITING_CONTACT:
+        return False
+    store.stop_waiting(row)
+    if state is State.CANCELLED:
+        store.change(row, state, reason, settled_at=store.now)
+    else:
+        store.have_sent(store.change(row, state, reason, ready_at=store.now))
+    return True
+
+
+def send(counter: Counter, settings: Settings, channel: MailChannel, delivery_id: str) -> Answer:
+    """Make the call for one delivery, outside any transaction of the service, and say what came of it.
+
+    The recipient is looked at again: somebody who has left since gets nothing.
+    """
+    taken = counter.take(delivery_id)
+    if taken is None:
+        return Answer(Said.NOTHING)
+    contact = taken.people.get(taken.recipient)
+    state, reason = (State.PENDING, "") if taken.by_desk else rules.readiness(taken.recipient, contact)
+    if state is State.CANCELLED:
+        return Answer(Said.LEFT, reason=reason, attempt=taken.attempts)
+    if state is State.WAITING_CONTACT:
+        return Answer(Said.NO_ADDRESS, reason=reason, attempt=taken.attempts)
+    try:
+        letter = written(taken, settings, channel.domain)
+    except Exception as error:  # A fault of the words is ours to mend; the message is kept and tried again.
+        return Answer(Said.LATER, reason=f"no text: {type(error).__name__}", attempt=taken.attempts)
+    answer = channel.send(letter)
+    return Answer(answer.said, answer.code, answer.reason, taken.attempts)
+
+
+def written(taken: Taken, settings: Settings, domain: str) -> Letter:
+    """Return the mail of a delivery, in its reader's language and time zone."""
+    languages = settings.languages
+    contact = None if taken.by_desk else taken.people.get(taken.recipient)
+    language = languages.best(contact.language if contact else "")
+    none = language.words["none"]
+
+    def called(number: str) -> str:
+        known = taken.people.get(number)
+        return f"{one_line(known.name)} ({number})" if known else number
+
+    zone = zone_of(contact.time_zone if contact else FALLBACK_ZONE)
+    values = values_of(taken.about, language, zone, called, settings.url)
+    values["name"] = one_line(contact.name) if contact else language.words["desk"]
+    subject, text = render(languages.template(language, taken.template), values, none)
+    if taken.by_desk:
+        values |= {"recipient": called(taken.recipient), "subject": subject, "text": text}
+        subject, text = render(languages.template(language, FORWARDED), values, none)
+    return Letter(
+        message_id=f"<{taken.id}@{domain}>",
+        to_name=values["name"],
+        to_address=contact.email if contact and contact.email else settings.desk_mail,
+        subject=subject,
+        text=text,
+        is_urgent=taken.priority <= URGENT,
+    )
+
+
+def record(store: NotifyStore, delivery_id: str, answer: Answer) -> None:
+    """Keep what came of a call, tell of it, and have it made again where that is right."""
+    row = store.delivery(delivery_id)
+    # A process that was frozen comes back with an old answer; its delivery has moved on without it.
+    if row is None or answer.said is Said.NOTHING or answer.attempt not in (0, row["attempts"]):
+        return
+    if row["state"] == State.PENDING:
+        # The call was claimed and never begun: the process died, or could not reach the database.
+        store.have_sent(row, store.now + rules.retry_delay(1))
+        return
+    if row["state"] != State.SENDING:
+        return
+    unclear = row["unclear_attempts"] + (answer.said is Said.UNCLEAR)
+    since = row["ready_at"] or row["created_at"]
+    tries = rules.Tries(row["attempts"], unclear, rules.AfterCrash(row["after_crash"]), since)
+    step = rules.next_step(answer.said, tries, store.now)
+    settled_at = None if step.state in (State.PENDING, State.WAITING_CONTACT) else store.now
+    row = store.change(
+        row, step.state, answer.reason, code=answer.code, unclear_attempts=unclear, settled_at=settled_at
+    )
+    if step.state is State.PENDING:
+        store.have_sent(row, step.again_at)
+    elif step.state is State.WAITING_CONTACT:
+        store.wait_for_contact(row, store.now + rules.CONTACT_WAIT)
+    elif step.state is not State.CANCELLED:
+        store.announce(row, _outcome(store, row))
+
+
+def _outcome(store: NotifyStore, row: dict[str, Any]) -> Fact:
+    about: dict[str, Any] = {
+        "delivery_id": row["id"],
+        "medium": Medium(row["medium"]),
+        "rule": row["rule"],
+        "about_type": row["about_type"],
+        "about_subject": row["about_subject"],
+        "priority": row["priority"],
+        "recipient": None if row["recipient"] == DESK else row["recipient"],
+        "by_desk": row["by_desk"],
+    }
+    if row["state"] == State.ACCEPTED:
+        delay_s = max((store.now - row["arrived_at"]).total_seconds(), 0.0)
+        return NotificationAccepted(**about, delay_s=delay_s)
+    return NotificationFailed(**about, outcome=row["state"], reason=row["reason"])

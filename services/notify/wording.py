@@ -1,0 +1,197 @@
+"""The words of messages: one file a language, and how they become a subject and a text.
+
+Requirement N4: zh-CN is the default, en and ja lie beside it; a new language is a new file.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
+
+from contracts.fact import Fact
+from services.notify.sheets import Cell, Faults, read_sheet
+
+FALLBACK = "zh-CN"
+FALLBACK_ZONE = "Asia/Shanghai"
+#: What the desk gets instead of a message whose recipient could not be reached.
+FORWARDED = "forwarded"
+#: What a template may name.
+PLACEHOLDERS = frozenset(
+    (
+        *("name", "number", "title", "priority", "channel", "group", "region", "department", "category"),
+        *("requester", "assignee", "opened_at", "due_response_at", "due_solution_at", "target", "due_at", "share"),
+        *("solution", "resolved_at", "reason", "link", "recipient", "subject", "text"),
+    )
+)
+#: Every word that a language must know: closed lists of the contracts, and what stands for nothing.
+WORDS = (
+    *("none", "desk"),
+    *(f"priority_{level}" for level in range(1, 5)),
+    *("target_first_response", "target_solution", "target_other"),
+    *(f"channel_{name}" for name in ("hotline", "chat", "mail", "web", "specialist", "event", "other")),
+    *("reason_asked_for", "reason_nobody_named", "reason_the_holder_left"),
+)
+_ONE_LINE = re.compile(r"[\s\x00-\x1f\x7f\u2028\u2029]+")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_BLANK_LINES = re.compile(r"\n{3,}")
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One mail to one person. message_id: the same for every try, so that mailboxes can drop a repeat."""
+
+    message_id: str
+    to_name: str
+    to_address: str
+    subject: str
+    text: str
+    is_urgent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """The words of one message."""
+
+    subject: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """The words of one language. time: a strftime pattern; the time zone's name is put behind it."""
+
+    tag: str
+    time: str
+    words: Mapping[str, str]
+    templates: Mapping[str, Template]
+
+
+@dataclass(frozen=True, slots=True)
+class Languages:
+    """All languages by their tag."""
+
+    by_tag: Mapping[str, Language]
+
+    def best(self, wanted: str) -> Language:
+        """Return the language that somebody reads: exactly the one, else one of the same family, else zh-CN."""
+        if wanted in self.by_tag:
+            return self.by_tag[wanted]
+        family = wanted.partition("-")[0].lower()
+        kin = (language for tag, language in self.by_tag.items() if tag.partition("-")[0].lower() == family)
+        return next(kin, self.by_tag[FALLBACK])
+
+    def template(self, language: Language, name: str) -> Template:
+        """Return a template in a language, or in zh-CN when the language lacks it. Raises KeyError for neither."""
+        return language.templates.get(name) or self.by_tag[FALLBACK].templates[name]
+
+
+def read_languages(folder: Path, faults: Faults) -> Languages:
+    """Return the languages of a folder of `<tag>.yaml` files; what is wrong is noted with file and line."""
+    found = {path.stem: _language(path, faults) for path in sorted(folder.glob("*.yaml"))}
+    if FALLBACK not in found:
+        faults.add(Cell(folder / f"{FALLBACK}.yaml", 1, None), "is missing; every other language falls back to it")
+    elif FORWARDED not in found[FALLBACK].templates:
+        faults.add(Cell(folder / f"{FALLBACK}.yaml", 1, None), f"the template {FORWARDED!r} is missing")
+    return Languages(found)
+
+
+def _language(path: Path, faults: Faults) -> Language:
+    sheet = read_sheet(path, faults)
+    cells = {} if sheet is None else faults.mapping(sheet, must=("time", "words", "templates"))
+    words = faults.mapping(cells["words"], must=WORDS) if "words" in cells else {}
+    templates = faults.mapping(cells["templates"], may=None) if "templates" in cells else {}
+    return Language(
+        tag=path.stem,
+        time=faults.text(cells["time"]) if "time" in cells else "",
+        words={name: faults.text(cell) for name, cell in words.items()},
+        templates={name: _template(cell, faults) for name, cell in templates.items()},
+    )
+
+
+def _template(cell: Cell, faults: Faults) -> Template:
+    parts = faults.mapping(cell, must=("subject", "text"))
+    for part in parts.values():
+        try:
+            unknown = _placeholders(faults.text(part)) - PLACEHOLDERS
+        except ValueError as error:
+            faults.add(part, f"not a template: {error}")
+            continue
+        for name in sorted(unknown):
+            faults.add(part, f"unknown placeholder {{{name}}}")
+    return Template(*(str(parts[name].value) if name in parts else "" for name in ("subject", "text")))
+
+
+@lru_cache(maxsize=1000)
+def _placeholders(text: str) -> frozenset[str]:
+    """Return the names in braces. Raises ValueError for braces that do not match and for anything but plain names."""
+    names = set()
+    for _, name, form, conversion in string.Formatter().parse(text):
+        if name is not None:
+            if form or conversion or not name.isidentifier():
+                raise ValueError(f"{{{name}}} is not a plain name")
+            names.add(name)
+    return frozenset(names)
+
+
+def render(template: Template, values: Mapping[str, str], none: str) -> tuple[str, str]:
+    """Return subject and text. A line whose placeholders all lack a value is left out; else `none` stands for it."""
+    lines = []
+    for line in template.text.splitlines():
+        names = _placeholders(line)
+        if not names or any(name in values for name in names):
+            lines.append(line.format_map({name: values.get(name, none) for name in names}))
+    subject = template.subject.format_map(
+        {name: values.get(name, none) for name in _placeholders(template.subject)},
+    )
+    return one_line(subject), _BLANK_LINES.sub("\n\n", "\n".join(lines)).strip() + "\n"
+
+
+def one_line(text: str) -> str:
+    """Return what somebody wrote as one line, fit for a header: white space and control characters are one space."""
+    return _ONE_LINE.sub(" ", text).strip()
+
+
+@lru_cache(maxsize=1000)
+def zone_of(name: str) -> ZoneInfo:
+    """Return a time zone; that of Shanghai for a name that nobody knows."""
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return ZoneInfo(FALLBACK_ZONE)
+
+
+def values_of(
+    fact: Fact, language: Language, zone: ZoneInfo, person_called: Callable[[str], str], url: str
+) -> dict[str, str]:
+    """Return what an event says, by placeholder, as its reader should see it; absent values are left out.
+
+    person_called: how to call the person of an employee number. url: the base of links, empty for no links.
+    """
+    values: dict[str, str] = {}
+    for name in PLACEHOLDERS:
+        value = getattr(fact, name, None)
+        if isinstance(value, datetime):
+            values[name] = f"{value.astimezone(zone):{language.time}} ({zone.key})"
+        elif name in ("priority", "target", "channel") and value is not None:
+            values[name] = language.words[f"{name}_{value}"]
+        elif name == "share" and value is not None:
+            values[name] = f"{value:.0%}"
+        elif name in ("requester", "assignee") and value:
+            values[name] = person_called(value)
+        elif name == "reason" and value:
+            # A reason that this language has no words for is shown as the tickets service gave it.
+            values[name] = language.words.get(f"reason_{value.replace(' ', '_')}") or one_line(value)
+        elif name == "solution" and value:
+            values[name] = _CONTROL.sub(" ", value.replace("\r\n", "\n")).strip()
+        elif value:
+            values[name] = one_line(str(value))
+    if url and "number" in values:
+        values["link"] = f"{url.rstrip('/')}/tickets/{quote(values['number'], safe='')}"
+    return values

@@ -1,0 +1,179 @@
+"""The notify service as it runs, with a mail server of its own that can be told to misbehave."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from nameko.containers import ServiceContainer
+
+from contracts.fact import Fact
+from contracts.gateway import Channel, PersonChanged
+from contracts.tickets import SlaBreached, SlaWarned, Target, TicketResolved, TicketState
+from deploy.local.mailbox import KeptMail, MailFolder
+from deploy.local.mailserver import KEEP, MailServer, Verdict
+from eventkit import broker, topology
+from eventkit.definition import ServiceDefinition
+from eventkit.envelope import Event
+from eventkit.process import ServiceProcess
+from eventkit.service import definition_from, service_folder
+from liaison.installation import Installation, free_port
+from services.notify.service import NotifyService
+from tests.eventkit.desk import Desk, eventually, reported
+
+_numbers = itertools.count(1)
+OPENED_AT = datetime(2026, 3, 2, 8, 30, tzinfo=UTC)
+DESK_MAIL = "desk@liaison.invalid"
+
+
+def about(fact: type[Fact], **more: Any) -> Any:
+    """Build a fact about ticket T-1, requested by E1 and held by E2, whose lead is E3."""
+    values: dict[str, Any] = {
+        "number": "T-1",
+        "title": "打印机坏了",
+        "state": TicketState.NEW,
+        "priority": 2,
+        "channel": Channel.WEB,
+        "opened_at": OPENED_AT,
+        "requester": "E1",
+        "assignee": "E2",
+        "group": "华东一组",
+        "group_lead": "E3",
+        "due_response_at": OPENED_AT + timedelta(hours=1),
+        "due_solution_at": OPENED_AT + timedelta(hours=4),
+    }
+    if fact in (SlaWarned, SlaBreached):
+        values |= {"target": Target.SOLUTION, "cycle": 1, "due_at": OPENED_AT + timedelta(hours=4)}
+    if fact is SlaWarned:
+        values["share"] = 0.8
+    if fact is TicketResolved:
+        values |= {"resolved_at": OPENED_AT + timedelta(hours=2), "solution": "换了新的墨盒。\n已测试打印。"}
+    return fact(**values | more)
+
+
+def person(number: str, **more: Any) -> PersonChanged:
+    """Build a person, reachable at a mailbox of their number."""
+    values: dict[str, Any] = {"version": 1, "name": f"员工{number}", "email": f"{number.lower()}@example.invalid"}
+    return PersonChanged(employee_number=number, **values | more)
+
+
+def ticket_event(fact: Fact, **more: Any) -> Event[Any]:
+    """Build an event of the tickets service."""
+    return reported(fact, "T-1", source="/liaison/tickets", **more)
+
+
+class Office(Desk):
+    """Notify under test: one database, one queue, one mail server."""
+
+    def __init__(self, installation: Installation, folder: Path, env: Mapping[str, str], name: str) -> None:
+        self.mails = MailFolder(folder)
+        self.verdicts: list[Verdict | Callable[[], Verdict]] = []
+        self.smtp_port = free_port()
+        self.env = {
+            "SMTP_URI": f"smtp://127.0.0.1:{self.smtp_port}",
+            "LIAISON_MAIL_FROM": "联络台 <no-reply@liaison.invalid>",
+            "LIAISON_DESK_MAIL": DESK_MAIL,
+            **env,
+        }
+        name = name or f"n{next(_numbers)}"
+        _, service = self._replica(name)
+        super().__init__(installation, service, service_folder(NotifyService))
+        # What a service emits must have somewhere to go, as metrics gives it in the whole system.
+        self.admin.declare(topology.Queue(f"{name}.tap", quorum=False))
+        self.admin.declare(topology.Binding(broker.EVENTS, f"{name}.tap", True, "#"))
+
+    def _replica(self, name: str) -> tuple[ServiceContainer, ServiceDefinition]:
+        container = ServiceContainer(NotifyService, dict(self.env))
+        for extension in (*container.dependencies, *container.entrypoints):
+            extension.setup()
+        return container, replace(definition_from(container), name=name)
+
+    def start(self, service: ServiceDefinition | None = None) -> ServiceProcess:
+        """Start a replica in this process, on plain threads."""
+        container, definition = self._replica(self.definition.name)
+        process = ServiceProcess(definition, self.settings(), self.folder)
+        for entrypoint in container.entrypoints:
+            entrypoint.hosting.process = process
+        for provider in container.dependencies:
+            if hasattr(provider, "attach"):
+                provider.attach(process)
+        process.start()
+        self.processes.append(process)
+        return process
+
+    def judge(self, sender: str, to: list[str], content: bytes) -> Verdict:
+        """Answer as the test has laid down, else keep the mail."""
+        verdict = self.verdicts.pop(0) if self.verdicts else KEEP
+        return verdict if isinstance(verdict, Verdict) else verdict()
+
+    def mail_server(self) -> MailServer:
+        """Return the mail server, not running yet."""
+        return MailServer(self.mails, self.smtp_port, free_port(), self.judge)
+
+    def knows(self, *people: PersonChanged) -> None:
+        """Tell notify of people and wait until it knows them."""
+        self.publish(*[reported(one, one.employee_number, source="/hr") for one in people])
+        for one in people:
+            self.wait_for("select 1 from person where employee_number = :n and version >= :v", one)
+
+    def wait_for(self, statement: str, one: PersonChanged) -> None:
+        """Wait until a statement about a person finds something."""
+        eventually(
+            lambda: self.rows(statement, n=one.employee_number, v=one.version), what=f"{one.employee_number} is known"
+        )
+
+    def kept(self) -> list[KeptMail]:
+        """Return the mails, the oldest first."""
+        return self.mails.newest(1000)[::-1]
+
+    def mailed(self) -> list[tuple[str, str]]:
+        """Return (address, subject) of each mail, sorted."""
+        return sorted((mail.to[0], mail.subject) for mail in self.kept())
+
+    def states(self) -> dict[str, str]:
+        """Return the state of each delivery by its recipient, of whom there is one each."""
+        return {row.recipient: row.state for row in self.rows("select recipient, state from delivery")}
+
+    def settled(self, count: int) -> None:
+        """Wait until this many deliveries have come to their end, and none is open."""
+        query = "select count(settled_at), count(*) from delivery"
+        eventually(lambda: tuple(self.rows(query)[0]) == (count, count), what=f"{count} deliveries are settled")
+
+    def emitted(self) -> list[tuple[str, dict[str, Any]]]:
+        """Return (type, data) of what notify has announced, the oldest first."""
+        rows = self.rows(
+            "select type, convert_from(payload, 'UTF8')::jsonb as data from eventkit.outbox order by position"
+        )
+        return [(row.type, row.data) for row in rows]
+
+    def handled(self, event: Event[Any]) -> None:
+        """Wait until an event has been handled."""
+        query = "select 1 from eventkit.inbox where source = :s and id = :i"
+        eventually(lambda: self.rows(query, s=event.source, i=event.id), what=f"{event.type} is handled")
+
+    def execute(self, statement: str, **values: Any) -> None:
+        """Change the database from outside, as time or a crash would."""
+        from sqlalchemy import text
+
+        with self.engine.begin() as connection:
+            connection.execute(text(statement), values)
+
+    def fast_forward(self, kind: str) -> None:
+        """Let everything of a kind that is armed fall due now."""
+        self.execute("update eventkit.timer set due_at = now() where kind = :kind and running_until is null", kind=kind)
+
+
+@contextmanager
+def office_of(installation: Installation, folder: Path, env: Mapping[str, str], *, name: str = "") -> Iterator[Office]:
+    """Run notify's surroundings for one test; the test starts the replicas."""
+    office = Office(installation, folder, env, name)
+    try:
+        with office.mail_server():
+            yield office
+    finally:
+        office.close()

@@ -1,0 +1,144 @@
+"""Who is told, and what becomes of a message: the pure rules, as tables."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from contracts.notify import Medium
+from contracts.tickets import SlaBreached, SlaWarned, TicketAssigned, TicketOpened, TicketResolved
+from eventkit.service import define
+from services.notify import rules
+from services.notify.rules import (
+    DESK,
+    EVENTS,
+    AfterCrash,
+    Contact,
+    Role,
+    Rule,
+    Said,
+    State,
+    Tries,
+    next_step,
+    readiness,
+    recipients,
+    retry_delay,
+    rule_book,
+)
+from services.notify.service import NotifyService
+from services.notify.settings import Settings
+from tests.notify.office import about
+
+NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+ENV = {
+    "SMTP_URI": "smtp://127.0.0.1:2526",
+    "LIAISON_MAIL_FROM": "no-reply@liaison.invalid",
+    "LIAISON_DESK_MAIL": "desk@liaison.invalid",
+}
+
+
+@pytest.mark.parametrize(
+    ("fact", "told"),
+    [
+        pytest.param(about(TicketOpened), {"E1": "receipt", "E2": "task"}, id="opened"),
+        pytest.param(about(TicketOpened, assignee=None), {"E1": "receipt", DESK: "unowned"}, id="opened, unowned"),
+        pytest.param(about(TicketOpened, requester=None), {"E2": "task"}, id="opened by nobody we can name"),
+        pytest.param(about(TicketOpened, requester=None, assignee=None), {DESK: "unowned"}, id="opened, nobody at all"),
+        pytest.param(about(TicketOpened, requester="E2"), {"E2": "task"}, id="requester and assignee in one"),
+        pytest.param(about(TicketAssigned, previous_assignee="E7"), {"E2": "assigned"}, id="assigned"),
+        pytest.param(about(TicketAssigned, assignee=None), {DESK: "left_unowned"}, id="nobody holds it any more"),
+        pytest.param(about(SlaWarned), {"E2": "warned"}, id="warned"),
+        pytest.param(about(SlaWarned, assignee=None), {DESK: "warned_unowned"}, id="warned, unowned"),
+        pytest.param(
+            about(SlaBreached), {"E2": "breached", "E3": "breached", "M-E2": "breached"}, id="breached: three people"
+        ),
+        pytest.param(about(SlaBreached, assignee="X"), {"X": "breached", "E3": "breached"}, id="no manager known"),
+        pytest.param(
+            about(SlaBreached, assignee=None), {"E3": "breached", DESK: "breached_unowned"}, id="breached, unowned"
+        ),
+        pytest.param(about(TicketResolved), {"E1": "resolved"}, id="resolved"),
+    ],
+)
+def test_the_shipped_rules_tell_whom_they_should(fact: Any, told: dict[str, str]) -> None:
+    book = Settings.from_env(ENV).rules
+    managers = {"E2": "M-E2"}
+    found = recipients(book[fact.TYPE], fact, managers.get)
+    assert {recipient: rule.name for (recipient, _), rule in found.items()} == told
+
+
+def test_the_rules_may_name_exactly_the_events_that_the_service_handles() -> None:
+    handled = define(NotifyService).handlers
+    assert set(EVENTS) == {name for name in handled if name != "liaison.person.changed.v1"}
+    assert all(not handler.emits for handler in handled.values())
+
+
+def test_the_more_urgent_rule_wins_wherever_it_stands() -> None:
+    def rule(name: str, priority: int) -> Rule:
+        return Rule(name, TicketOpened.TYPE, (Role.REQUESTER,), "t", priority, Medium.MAIL)
+
+    book = rule_book([rule("calm", 3), rule("urgent", 1), rule("urgent too", 1)])
+    [found] = recipients(book[TicketOpened.TYPE], about(TicketOpened), lambda number: None).values()
+    assert found.name == "urgent"
+
+
+def contact(**more: Any) -> Contact:
+    values: dict[str, Any] = {"name": "王芳", "email": "w@example.invalid", "language": "zh-CN"}
+    values |= {"time_zone": "Asia/Shanghai", "manager": None, "active": True}
+    return Contact("E1", **values | more)
+
+
+@pytest.mark.parametrize(
+    ("recipient", "known", "state"),
+    [
+        (DESK, None, State.PENDING),
+        ("E1", None, State.WAITING_CONTACT),
+        ("E1", contact(), State.PENDING),
+        ("E1", contact(email=None), State.WAITING_CONTACT),
+        ("E1", contact(active=False), State.CANCELLED),
+        ("E1", contact(active=False, email=None), State.CANCELLED),
+    ],
+)
+def test_only_who_is_known_reachable_and_here_is_sent_a_message(recipient: str, known: Any, state: State) -> None:
+    found, reason = readiness(recipient, known)
+    assert found is state
+    assert bool(reason) == (state is not State.PENDING)
+
+
+HOUR, DAY = timedelta(hours=1), timedelta(hours=24)
+REPEAT, UNKNOWN = AfterCrash.REPEAT, AfterCrash.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("said", "unclear", "policy", "age", "state"),
+    [
+        (Said.ACCEPTED, 0, UNKNOWN, HOUR, State.ACCEPTED),
+        (Said.ACCEPTED, 1, REPEAT, 2 * DAY, State.ACCEPTED),
+        (Said.LEFT, 0, UNKNOWN, HOUR, State.CANCELLED),
+        (Said.NO_ADDRESS, 0, UNKNOWN, HOUR, State.WAITING_CONTACT),
+        (Said.REFUSED, 0, REPEAT, HOUR, State.FAILED),
+        (Said.REFUSED, 1, REPEAT, HOUR, State.UNKNOWN),
+        (Said.LATER, 0, UNKNOWN, DAY - timedelta(seconds=1), State.PENDING),
+        (Said.LATER, 0, UNKNOWN, DAY, State.FAILED),
+        (Said.LATER, 1, REPEAT, DAY, State.UNKNOWN),
+        (Said.UNCLEAR, 1, UNKNOWN, HOUR, State.UNKNOWN),
+        (Said.UNCLEAR, 1, REPEAT, HOUR, State.PENDING),
+        (Said.UNCLEAR, 2, REPEAT, HOUR, State.PENDING),
+        (Said.UNCLEAR, 3, REPEAT, HOUR, State.UNKNOWN),
+        (Said.UNCLEAR, 1, REPEAT, DAY, State.UNKNOWN),
+    ],
+)
+def test_what_becomes_of_a_message_after_a_try(
+    said: Said, unclear: int, policy: AfterCrash, age: timedelta, state: State
+) -> None:
+    step = next_step(said, Tries(3, unclear, policy, NOW - age), NOW)
+    assert step.state is state
+    assert step.again_at == (NOW + timedelta(seconds=120) if state is State.PENDING else None)
+
+
+def test_the_pauses_grow_to_an_hour() -> None:
+    assert [retry_delay(n).total_seconds() for n in (0, 1, 2, 3, 4, 5, 6, 7, 99)] == [
+        *(5, 5, 30, 120, 600, 1800, 3600, 3600, 3600)
+    ]
+    assert rules.CONTACT_WAIT == HOUR

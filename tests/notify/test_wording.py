@@ -1,0 +1,156 @@
+"""Every message renders in every language; a wrong language file is named with its line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contracts.tickets import SlaBreached, SlaWarned, TicketAssigned, TicketOpened, TicketResolved
+from services.notify.settings import Settings
+from services.notify.sheets import Faults
+from services.notify.wording import (
+    FORWARDED,
+    Languages,
+    Template,
+    read_languages,
+    render,
+    values_of,
+    zone_of,
+)
+from tests.notify.office import about
+from tests.notify.test_rules import ENV
+
+SHIPPED = Settings.from_env(ENV)
+FOLDER = Path(__file__).parents[2] / "services" / "notify" / "templates"
+FACTS = (TicketOpened, TicketAssigned, SlaWarned, SlaBreached, TicketResolved)
+USED = [(fact, rule.template) for fact in FACTS for rule in SHIPPED.rules[fact.TYPE]]
+
+
+def rendered(tag: str, template: str, fact: Any, zone: str = "Asia/Shanghai", url: str = "https://desk.invalid") -> Any:
+    language = SHIPPED.languages.by_tag[tag]
+    values = values_of(fact, language, zone_of(zone), lambda number: f"员工 ({number})", url)
+    values |= {"name": "王芳", "recipient": "E2", "subject": "原主题", "text": "原文"}
+    return render(language.templates[template], values, language.words["none"])
+
+
+@pytest.mark.parametrize("tag", ["zh-CN", "en", "ja"])
+@pytest.mark.parametrize(("fact", "template"), [*sorted(set(USED), key=str), (TicketOpened, FORWARDED)])
+def test_every_message_renders_in_every_language(tag: str, fact: Any, template: str) -> None:
+    subject, text = rendered(tag, template, about(fact))
+    assert "王芳" in text
+    assert "—" not in subject + text.replace("——————————", "")
+    assert "{" not in subject + text
+    if template != FORWARDED:
+        assert "T-1" in subject
+        assert "打印机坏了" in subject
+        assert "https://desk.invalid/tickets/T-1" in text
+
+
+def test_every_language_has_every_template_and_word() -> None:
+    by_tag = SHIPPED.languages.by_tag
+    assert set(by_tag) == {"zh-CN", "en", "ja"}
+    for language in by_tag.values():
+        assert set(language.templates) == set(by_tag["zh-CN"].templates)
+        assert set(language.words) == set(by_tag["zh-CN"].words)
+
+
+def test_a_line_without_anything_to_say_is_left_out() -> None:
+    bare = about(TicketOpened, assignee=None, due_solution_at=None)
+    subject, text = rendered("en", "ticket_receipt", bare, url="")
+    assert "First response by: 02 Mar 2026 17:30 (Asia/Shanghai)" in text
+    assert "Solution by" not in text
+    assert "Follow it" not in text
+    assert "Assigned to" not in text
+    assert subject == "[T-1] We have your request: 打印机坏了"
+
+
+def test_a_solution_keeps_its_lines_and_a_title_has_one() -> None:
+    _, text = rendered("zh-CN", "ticket_resolved", about(TicketResolved, title="a\r\nb", solution="一\r\n二\x07"))
+    assert "主题：a b\n" in text
+    assert "解决办法：\n一\n二\n" in text
+
+
+@pytest.mark.parametrize(
+    ("reason", "line"),
+    [("the holder left", "原因：原处理人已离职\n"), ("轮到\n您", "原因：轮到 您\n")],
+)
+def test_why_a_ticket_moved_is_said_in_the_readers_language(reason: str, line: str) -> None:
+    assert line in rendered("zh-CN", "ticket_assigned", about(TicketAssigned, reason=reason))[1]
+
+
+def test_what_people_write_is_never_taken_for_a_placeholder() -> None:
+    subject, _ = rendered("en", "ticket_receipt", about(TicketOpened, title="{number} {0.__class__} {"))
+    assert subject == "[T-1] We have your request: {number} {0.__class__} {"
+
+
+def test_a_number_is_quoted_in_links() -> None:
+    _, text = rendered("en", "ticket_receipt", about(TicketOpened, number="A/1 ?"))
+    assert "https://desk.invalid/tickets/A%2F1%20%3F" in text
+
+
+@pytest.mark.parametrize(
+    ("wanted", "tag"),
+    [
+        *(("zh-CN", "zh-CN"), ("en", "en"), ("en-US", "en"), ("EN-gb", "en"), ("ja-JP", "ja")),
+        *(("zh-TW", "zh-CN"), ("fr", "zh-CN"), ("", "zh-CN")),
+    ],
+)
+def test_a_person_reads_their_language_or_chinese(wanted: str, tag: str) -> None:
+    assert SHIPPED.languages.best(wanted).tag == tag
+
+
+@pytest.mark.parametrize("name", ["Mars/Base", "", "../../etc/passwd", "Asia", "x" * 300])
+def test_a_time_zone_that_nobody_knows_is_shanghai(name: str) -> None:
+    assert zone_of(name).key == "Asia/Shanghai"
+
+
+def languages_with(folder: Path, tag: str, text: str) -> tuple[Languages, list[str]]:
+    for path in FOLDER.glob("*.yaml"):
+        (folder / path.name).write_text(path.read_text("utf-8"), "utf-8")
+    (folder / f"{tag}.yaml").write_text(text, "utf-8")
+    faults = Faults()
+    return read_languages(folder, faults), [fault.removeprefix(f"{folder}/") for fault in faults.found]
+
+
+def test_a_new_language_is_a_new_file_and_falls_back_to_chinese_where_it_is_short(tmp_path: Path) -> None:
+    text = (FOLDER / "en.yaml").read_text("utf-8").partition("  ticket_task:")[0]
+    languages, faults = languages_with(tmp_path, "fr", text.replace("We have your request", "Votre demande"))
+    assert not faults
+    french = languages.best("fr-CA")
+    assert french.tag == "fr"
+    assert languages.template(french, "ticket_receipt").subject == "[{number}] Votre demande: {title}"
+    assert languages.template(french, "ticket_task").subject.startswith("[{number}] 新工单")
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (("Hello {name},", "Hello {nme},"), "en.yaml:28: unknown placeholder {nme}"),
+        (("Hello {name},", "Hello {name.__class__},"), "en.yaml:28: not a template: {name.__class__} is not a plain"),
+        (("Hello {name},", "Hello {,"), "en.yaml:28: not a template"),
+        (("  priority_1: critical\n", ""), "en.yaml:4: priority_1 is missing"),
+        (("  priority_1: critical\n", "  priority_1: 1\n"), "en.yaml:7: must be a text, not 1"),
+        (('    subject: "[{number}] We', '    subjekt: "[{number}] We'), "en.yaml:27: unknown key 'subjekt'"),
+        (("time: ", "tyme: "), "en.yaml:2: time is missing"),
+    ],
+)
+def test_a_wrong_language_file_is_named_with_its_line(tmp_path: Path, change: tuple[str, str], fault: str) -> None:
+    text = (FOLDER / "en.yaml").read_text("utf-8")
+    assert change[0] in text
+    _, faults = languages_with(tmp_path, "en", text.replace(*change, 1))
+    assert any(one.startswith(fault) for one in faults), faults
+
+
+def test_chinese_must_be_there_with_the_note_for_the_desk(tmp_path: Path) -> None:
+    faults = Faults()
+    read_languages(tmp_path, faults)
+    assert "every other language falls back to it" in faults.found[0]
+    text = (FOLDER / "zh-CN.yaml").read_text("utf-8").partition("  forwarded:")[0]
+    _, found = languages_with(tmp_path, "zh-CN", text)
+    assert found == ["zh-CN.yaml:1: the template 'forwarded' is missing"]
+
+
+def test_blank_lines_do_not_pile_up() -> None:
+    assert render(Template("s\n s", "a\n\n{link}\n\nb"), {}, "-") == ("s s", "a\n\nb\n")
