@@ -1,0 +1,5 @@
+"""Keeps every event, and the numbers that follow from them.
+
+Owns the journal, the facts and the counters; handles every type of event; emits nothing. The page `/facts` shows
+the numbers to Prometheus. `gauges.py` declares them, `rules.py` says what an event adds to them.
+"""

@@ -1,0 +1,63 @@
+"""What the metrics service does: keeps each event, and reckons what it changes."""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from services.metrics import rules
+
+if TYPE_CHECKING:
+    from eventkit.envelope import Event
+    from services.metrics.storage import MetricsStore
+
+MONTHS_KIND = "journal_months"
+_DAY_S = 24 * 3600.0
+
+
+def prepare(store: MetricsStore, events: Sequence[Event[Any]]) -> None:
+    """Read what these events will change, in a statement a table."""
+    facts: dict[str, dict[str, None]] = defaultdict(dict)
+    for event in events:
+        for kind, key, _ in rules.facts_of(event):
+            facts[kind][key] = None
+    store.preload(dict.fromkeys(_series(events)), facts)
+
+
+def _series(events: Iterable[Event[Any]]) -> Iterable[str]:
+    for event in events:
+        for series, _ in itertools.chain(rules.counted(event), rules.newest(event)):
+            yield series
+
+
+def take(store: MetricsStore, event: Event[Any]) -> None:
+    """Keep an event in the journal and reckon it."""
+    store.append(event)
+    reckon(store, event)
+
+
+def reckon(store: MetricsStore, event: Event[Any]) -> None:
+    """Change the counters and the facts as the event says; the order of events makes no difference."""
+    store.enter()
+    for series, amount in rules.counted(event):
+        store.count(series, amount)
+    for series, least in rules.newest(event):
+        store.raise_to(series, least)
+    for kind, key, merge in rules.facts_of(event):
+        before = store.fact(kind, key)
+        store.put_fact(kind, before, merge(before, event))
+
+
+def reckon_all(store: MetricsStore, events: Sequence[Event[Any]]) -> None:
+    """Reckon events that the journal has already."""
+    prepare(store, events)
+    for event in events:
+        reckon(store, event)
+
+
+def make_months(store: MetricsStore) -> None:
+    """See that the journal has a partition for each of the coming months, and look again tomorrow."""
+    store.make_months()
+    store.call_again(MONTHS_KIND, in_s=_DAY_S)

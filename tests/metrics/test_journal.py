@@ -1,0 +1,85 @@
+"""The journal: every event, whole, in the month in which it came."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import text
+
+from contracts.gateway import TicketRequested
+from eventkit import inbox
+from eventkit.envelope import Event, encode_data, from_headers, new_id, to_headers
+from services.metrics.storage import make_months
+from tests.metrics.house import House
+from tests.metrics.stories import told
+
+
+def _request(subject: str, time: datetime, **more: Any) -> Event[Any]:
+    return Event(
+        id=new_id(),
+        source="/erp",
+        type=TicketRequested.TYPE,
+        subject=subject,
+        time=time,
+        data=TicketRequested(title="打印机坏了"),
+        partitionkey=f"/erp {subject}",
+        **more,
+    )
+
+
+def _months(house: House) -> list[str]:
+    rows = house.rows(
+        "select child.relname from pg_inherits join pg_class child on child.oid = inhrelid"
+        " where inhparent = 'journal'::regclass order by child.relname"
+    )
+    return [row.relname for row in rows]
+
+
+def test_an_event_comes_back_from_the_journal_as_it_went_in(house: House) -> None:
+    events = told(9, tickets=5, others=3)
+    whole = _request("R1", datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC), history=True, sequence=7)
+    events.append(whole)
+    house.hand_in(events)
+    rows = house.rows("select * from journal")
+    read = {row.id: from_headers(row.headers, bytes(row.body)) for row in rows}
+    assert read == {one.id: inbox.receive(to_headers(one), encode_data(one.data)).event for one in events}
+    [row] = [row for row in rows if row.id == whole.id]
+    assert (row.source, row.type, row.subject, row.sequence) == ("/erp", TicketRequested.TYPE, "R1", 7)
+    assert (row.time, row.history, row.partitionkey) == (whole.time, True, "/erp R1")
+
+
+def test_an_event_of_the_past_lies_in_the_month_of_its_arrival(house: House) -> None:
+    house.hand_in([_request("R1", datetime(2016, 3, 1, tzinfo=UTC), history=True)])
+    [row] = house.rows("select tableoid::regclass::text as part, to_char(now(), 'YYYY_MM') as month from journal")
+    assert row.part == f"journal_{row.month}"
+
+
+def test_the_coming_months_are_made_at_the_start_and_by_a_timer_that_comes_back(house: House) -> None:
+    assert len(_months(house)) == 5
+    assert _months(house)[-1] == "journal_rest"
+    [last] = _months(house)[-2:-1]
+    house.run(f"drop table {last}")
+    house.fire_timers()
+    assert len(_months(house)) == 5
+    [row] = house.rows("select due_at - now() as pause from eventkit.timer where kind = 'journal_months'")
+    assert 23 < row.pause.total_seconds() / 3600 <= 24
+    house.run("update eventkit.timer set due_at = now()")
+    house.run(f"drop table {last}")
+    house.fire_timers()
+    assert len(_months(house)) == 5
+
+
+def test_events_of_a_month_without_a_partition_are_kept_and_moved_when_it_is_made(house: House) -> None:
+    house.hand_in([_request("R1", datetime(2026, 1, 1, tzinfo=UTC))])
+    house.run("update journal set arrived_at = '2031-05-31 23:59:59.999999+00'")
+    house.hand_in([_request("R2", datetime(2026, 1, 1, tzinfo=UTC))])
+    assert house.rows("select subject from journal_rest") == [("R1",)]
+    with house.engine.begin() as connection:
+        # A session's own time zone must not shift the borders.
+        connection.execute(text("set local timezone = 'Asia/Shanghai'"))
+        made = make_months(connection, datetime(2031, 5, 1, tzinfo=UTC))
+    assert made == ["2031-05", "2031-06", "2031-07", "2031-08"]
+    assert house.rows("select subject from journal_rest") == []
+    assert house.rows("select subject from journal_2031_05") == [("R1",)]
+    assert house.rows("select count(*) from journal") == [(2,)]
