@@ -33,7 +33,8 @@ WINDOW = 500
 _PATIENCE_S = 300.0
 _CONFIRM_TIMEOUT_S = 30.0
 _RETRY_S = (0.1, 0.2, 0.5, 1.0, 2.0)
-_VERDICT_TIMEOUT_S = 120.0
+_VERDICT_TIMEOUT_S = 30.0
+_JUDGED_PER_S = 200
 _QUIET_S = 1.0
 _AS_LIVE_S = 300.0
 _SHOWN = 200
@@ -233,7 +234,8 @@ def replay_log(
     summary.seconds = time.monotonic() - began
     with say.status("waiting for the door's verdicts"):
         times = seen + (3 if twice else 2)
-        summary.judged = verdicts.await_seen(first.id, times, _VERDICT_TIMEOUT_S)
+        patience_s = _VERDICT_TIMEOUT_S + len(copies) / _JUDGED_PER_S
+        summary.judged = verdicts.await_seen(first.id, times, patience_s)
         summary.refusals = verdicts.refusals(events)
     return summary
 
@@ -328,7 +330,7 @@ def show(summary: Summary, say: Console = console) -> None:
     refused = [(one.line, f"{one.type}: {one.field}: {one.reason}") for one in summary.refusals]
     _show_left_out(say, "refused", refused)
     if not summary.judged:
-        say.print(f"[yellow]the door did not answer within {_VERDICT_TIMEOUT_S:.0f} s: more may be refused[/yellow]")
+        say.print("[yellow]the door has not told yet what it thinks of all events: more may be refused[/yellow]")
 
 
 def _show_left_out(say: Console, what: str, reasons: Sequence[tuple[int | None, str]]) -> None:

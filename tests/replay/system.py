@@ -1,0 +1,189 @@
+"""The whole system on private servers: every service a process of its own, which can be killed and started again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg2
+from rich.console import Console
+from sqlalchemy import Engine, text
+
+from deploy.local.accounts import provision_databases
+from eventkit import topology
+from eventkit.database import open_engine
+from liaison import services
+from liaison.administration import apply_topology, broker_of, migrate_all
+from liaison.installation import Installation
+from liaison.replay import Summary, replay_log
+from tests.replay.truth import LOG
+
+_CHECKOUT = Path(__file__).resolve().parents[2]
+_LIAISON = Path(sys.executable).with_name("liaison")
+_READY_S = 30.0
+_STUCK_S = 30.0
+
+
+class System:
+    """Four services with empty databases. processes: by service, those that run."""
+
+    def __init__(self, installation: Installation, logs: Path) -> None:
+        self.installation = installation
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._logs = logs
+        self._engines: dict[str, Engine] = {}
+        self._handled = {name: topology.handled_types(services.definition(name)) for name in services.HOSTED}
+
+    def prepare(self) -> None:
+        """Make empty databases and queues."""
+        _drop_databases(self.installation)
+        provision_databases(self.installation)
+        migrate_all(self.installation)
+        with broker_of(self.installation) as admin:
+            for queue in admin.found().queues:
+                admin._call("DELETE", f"/queues/{topology.VHOST}/{queue.name}", ok=(204, 404))
+        apply_topology(self.installation)
+
+    def start(self, names: Iterable[str] = services.ALL) -> None:
+        """Start services and return when all of them are ready."""
+        names = list(names)
+        for name in names:
+            self._launch(name)
+        deadline = time.monotonic() + _READY_S
+        for name in names:
+            while not self._is_ready(name):
+                if time.monotonic() > deadline or self.processes[name].poll() is not None:
+                    raise AssertionError(f"{name} is not ready:\n{self._end_of_log(name)}")
+                time.sleep(0.1)
+
+    def kill9(self, name: str) -> None:
+        """Kill a service at once, whatever it is doing."""
+        process = self.processes.pop(name)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+    def restart(self, name: str) -> None:
+        """Kill a service and start it again, without waiting until it is ready."""
+        self.kill9(name)
+        self._launch(name)
+
+    def _launch(self, name: str) -> None:
+        with (self._logs / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                [_LIAISON, "serve", name], cwd=_CHECKOUT, env=self._environment(name), stdout=log, stderr=log
+            )
+
+    def stop(self) -> None:
+        """Stop what runs, as a supervisor would."""
+        for process in self.processes.values():
+            process.terminate()
+        for process in self.processes.values():
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self.processes.clear()
+        for engine in self._engines.values():
+            engine.dispose()
+        self._engines.clear()
+
+    def rows(self, service: str, statement: str, **values: Any) -> list[Any]:
+        """Return the rows of a query against a service's database."""
+        if service not in self._engines:
+            self._engines[service] = open_engine(self.installation.database_uri(service), name="test")
+        with self._engines[service].connect() as connection:
+            return list(connection.execute(text(statement), values).all())
+
+    def one(self, service: str, statement: str, **values: Any) -> Any:
+        """Return the single value of a query."""
+        return self.rows(service, statement, **values)[0][0]
+
+    def replay(self, content: bytes | None = None, **options: Any) -> Summary:
+        """Replay a log (the real one), and wait until every service has handled everything."""
+        quiet = Console(quiet=True)
+        summary = replay_log(self.installation, content or LOG.read_bytes(), say=quiet, **options)
+        assert summary.judged
+        self.settle()
+        return summary
+
+    def settle(self) -> None:
+        """Wait until every service has handled every event that any of them has emitted.
+
+        Raises: AssertionError naming what is still to do, when nothing has moved for a while.
+        """
+        before: dict[str, str] = {}
+        moved_at = time.monotonic()
+        while undone := self._undone():
+            if undone != before:
+                before, moved_at = undone, time.monotonic()
+            if time.monotonic() > moved_at + _STUCK_S:
+                raise AssertionError(f"nothing has moved for {_STUCK_S:.0f} s: {undone}")
+            time.sleep(0.1)
+
+    def _undone(self) -> dict[str, str]:
+        """Compare what lies in the outboxes, which keep everything for days, with what the inboxes have seen."""
+        emitted: dict[str, int] = {}
+        for name in services.ALL:
+            for row in self.rows(name, "select type, count(*) as n from eventkit.outbox group by type"):
+                emitted[row.type] = emitted.get(row.type, 0) + row.n
+        undone = {}
+        for name, types in self._handled.items():
+            wanted = sum(n for kind, n in emitted.items() if kind in types or types == ["#"])
+            seen = self.one(name, "select count(*) from eventkit.inbox where state = 'handled'")
+            if seen != wanted:
+                undone[name] = f"{seen} of {wanted} events handled"
+        return undone
+
+    def _environment(self, name: str) -> dict[str, str]:
+        installation = self.installation
+        environment = {
+            "AMQP_URI": installation.amqp_uri(name),
+            "DATABASE_URI": installation.database_uri(name),
+            "PAGE_PORT": str(installation.page_port(name)),
+            "HTTP_PORT": str(installation.ports["gateway"]),
+            "SMTP_URI": installation.smtp_uri,
+            "LIAISON_MAIL_FROM": "desk@example.invalid",
+            "LIAISON_DESK_MAIL": "desk@example.invalid",
+            "PATH": os.environ["PATH"],
+            "PYTHONUNBUFFERED": "1",
+        }
+        return environment
+
+    def _is_ready(self, name: str) -> bool:
+        try:
+            return httpx.get(self.installation.ready_url(name), timeout=2).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    def _end_of_log(self, name: str) -> str:
+        return "\n".join((self._logs / f"{name}.log").read_text("utf-8", "replace").splitlines()[-20:])
+
+
+def _drop_databases(installation: Installation) -> None:
+    connection = psycopg2.connect(installation.postgres_admin_uri)
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        for name in services.ALL:
+            cursor.execute(f"drop database if exists {name} with (force)")
+    connection.close()
+
+
+@contextmanager
+def running_system(installation: Installation, logs: Path) -> Iterator[System]:
+    """Give a test the system, empty and ready, and stop it afterwards."""
+    system = System(installation, logs)
+    system.prepare()
+    try:
+        system.start()
+        yield system
+    finally:
+        system.stop()
