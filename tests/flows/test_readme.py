@@ -1,0 +1,83 @@
+"""The README's three first events, run as they stand there."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from liaison.publishers import PublisherAccount, add_publisher
+from tests.eventkit.desk import eventually
+from tests.replay.system import System
+
+README = Path(__file__).resolve().parents[2] / "README.md"
+_AMQP_CLIENT = "com.rabbitmq:amqp-client:5.25.0"
+_SLF4J = "org.slf4j:slf4j-api:1.7.36"
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def crm(system: System) -> PublisherAccount:
+    return add_publisher(system.installation, "crm", ["crm.*", "liaison.ticket.requested.v1"])
+
+
+@pytest.fixture
+def environment(system: System, crm: PublisherAccount) -> Mapping[str, str]:
+    return os.environ | {
+        "LIAISON_TOKEN": crm.token,
+        "LIAISON_AMQP": crm.amqp_uri,
+        "LIAISON_URL": system.installation.gateway_url,
+    }
+
+
+def run(command: list[str], environment: Mapping[str, str], **options: object) -> str:
+    done = subprocess.run(
+        command, env=dict(environment), capture_output=True, text=True, timeout=90, check=False, **options
+    )  # type: ignore[call-overload]
+    assert done.returncode == 0, done.stderr
+    return str(done.stdout)
+
+
+def has_ticket(system: System, title: str) -> bool:
+    return bool(system.one("tickets", "select count(*) from ticket where title = :title", title=title))
+
+
+def test_the_curl_example_makes_a_ticket_and_reads_its_verdict(system: System, environment: Mapping[str, str]) -> None:
+    [script] = [block for block in blocks("sh") if "curl -sS -X POST" in block]
+    said = run(["bash", "-euc", script], environment)
+    assert "accepted" in said
+    eventually(lambda: has_ticket(system, "客户资料打不开"))
+
+
+def test_the_python_example_makes_a_ticket_and_reads_its_verdict(
+    system: System, environment: Mapping[str, str]
+) -> None:
+    [script] = blocks("python")
+    assert "accepted" in run([sys.executable, "-c", script], environment)
+    eventually(lambda: has_ticket(system, "报表导出失败"))
+
+
+def test_the_java_example_reads_its_refusal_with_field_and_reason(
+    environment: Mapping[str, str], tmp_path: Path
+) -> None:
+    [source] = blocks("java")
+    (tmp_path / "FirstEvent.java").write_text(source, "utf-8")
+    jars = tmp_path / "jars"
+    for artifact in (_AMQP_CLIENT, _SLF4J):
+        run(["mvn", "-q", "-B", "dependency:copy", f"-Dartifact={artifact}", f"-DoutputDirectory={jars}"], environment)
+    classpath = f"{jars}/*:{tmp_path}"
+    run(
+        ["javac", "-encoding", "UTF-8", "-cp", classpath, "-d", str(tmp_path), str(tmp_path / "FirstEvent.java")],
+        environment,
+    )
+    said = run(["java", "-Dfile.encoding=UTF-8", "-cp", classpath, "FirstEvent"], environment)
+    assert "title" in said
+    assert "crm-3" in said
