@@ -7,6 +7,7 @@ Source: CloudEvents 1.0.2; extensions `partitionkey`, `sequence`, distributed tr
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
@@ -106,6 +107,8 @@ def decode_data(event_type: str, data: bytes) -> Fact:
     decoder = _DECODERS.get(event_type)
     if decoder is None:
         raise BadMessage(f"unknown event type {event_type!r}", field="type")
+    if b"\\u0000" in data and _NUL.search(data):
+        raise BadMessage("holds the character U+0000, which no database text can", field="data")
     try:
         return decoder.decode(data)
     except msgspec.ValidationError as error:
@@ -147,6 +150,8 @@ def from_headers(headers: Mapping[str, Any], body: bytes) -> Event[Fact]:
         source, subject, event_type = headers["ce-source"], headers["ce-subject"], headers["ce-type"]
         sequence, time = headers.get("ce-sequence"), decode_time(headers["ce-time"])
         arrived = headers.get("ce-arrivedat")
+        if "\x00" in "".join((source, subject, event_type, headers["ce-id"], headers.get(PARTITION_HEADER) or "")):
+            raise BadMessage("an attribute holds the character U+0000", field="headers")
         return Event(
             id=headers["ce-id"],
             source=source,
@@ -232,10 +237,13 @@ def _checked(attributes: dict[str, str], data: bytes) -> RawEvent:
     if content_type.partition(";")[0].strip() != CONTENT_TYPE:
         raise BadMessage(f"{content_type!r}: only {CONTENT_TYPE} data is taken", field="datacontenttype")
     for name, value in attributes.items():
+        if "\x00" in value:
+            raise BadMessage("holds the character U+0000", field=name)
         if len(value.encode()) > 255 and name in _CORE + _EXTENSIONS:
             raise BadMessage("is longer than 255 bytes", field=name)
     return RawEvent(attributes=attributes, data=data)
 
 
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _ENCODER = msgspec.json.Encoder()
 _DECODERS: dict[str, msgspec.json.Decoder[Fact]] = {name: msgspec.json.Decoder(fact) for name, fact in FACTS.items()}

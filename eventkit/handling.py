@@ -58,6 +58,7 @@ class EventHandling:
         self.engine = engine
         self.metrics = metrics
         self.on_commit = on_commit
+        self._marked: dict[tuple[EventKey, bool], int] = {}
 
     def handle_messages(self, messages: Sequence[Incoming], redelivered: bool) -> Sequence[Outgoing]:
         """Handle messages from the service's queue; see `handle`. Nothing is published in return."""
@@ -77,12 +78,28 @@ class EventHandling:
         if not redelivered:
             self._together(known)
             return
-        with self.engine.begin() as connection:
-            tries = inbox.mark_attempts(connection, _keys(known), alone=False)
-        if max(tries.values()) < 2:
+        if max(self._mark(_keys(known), alone=False).values()) < 2:
             self._together(known, marked=True)
         else:
             self._one_by_one(known)
+
+    def _mark(self, keys: Sequence[EventKey], *, alone: bool) -> dict[EventKey, int]:
+        """Return how many tries of each event were begun, this one included, as counted before it begins.
+
+        A try that fails while this process lives has killed nobody: trying again does not count again.
+        """
+        new = [key for key in keys if (key, alone) not in self._marked]
+        if new:
+            with self.engine.begin() as connection:
+                tries = inbox.mark_attempts(connection, new, alone=alone)
+            self._marked |= {(key, alone): count for key, count in tries.items()}
+        return {key: self._marked[key, alone] for key in keys}
+
+    def _clear(self, connection: Connection, keys: Sequence[EventKey]) -> None:
+        inbox.clear_attempts(connection, keys)
+        for key in keys:
+            self._marked.pop((key, False), None)
+            self._marked.pop((key, True), None)
 
     def _together(self, batch: Sequence[Received], *, marked: bool = False) -> None:
         bad: dict[EventKey, str] = {}
@@ -98,22 +115,31 @@ class EventHandling:
                     conflicts += 1
                 elif is_lost_connection(error) or is_serialization_failure(error):
                     raise
-                elif len(batch) == 1:
-                    bad[batch[0].key] = _reason(error)
-                else:
-                    self._one_by_one(batch)
+                elif self._blamed_others(batch, bad, error):
                     return
+            except Exception as error:  # Whatever cannot be written belongs to one event; the others must go on.
+                if self._blamed_others(batch, bad, error):
+                    return
+
+    def _blamed_others(self, batch: Sequence[Received], bad: dict[EventKey, str], error: Exception) -> bool:
+        """Find out which event breaks the transaction; True when all of them have been settled one by one."""
+        if len(batch) > 1:
+            self._one_by_one(batch)
+            return True
+        if batch[0].key in bad:
+            raise error
+        bad[batch[0].key] = _reason(error)
+        return False
 
     def _one_by_one(self, batch: Sequence[Received]) -> None:
         for one in batch:
-            with self.engine.begin() as connection:
-                tries = inbox.mark_attempts(connection, [one.key], alone=True)[one.key]
+            tries = self._mark([one.key], alone=True)[one.key]
             if tries > MAX_TRIES_ALONE:
                 reason = f"tried {tries - 1} times alone, and the process died each time"
                 with self.engine.begin() as connection:
                     if inbox.admit(connection, [one]):
                         held.hold(connection, [self._hold(one, "dead", reason)])
-                    inbox.clear_attempts(connection, [one.key])
+                    self._clear(connection, [one.key])
                 self.metrics.dead.inc()
             else:
                 self._together([one], marked=True)
@@ -132,7 +158,7 @@ class EventHandling:
             if holds:
                 held.hold(connection, holds)
             if marked:
-                inbox.clear_attempts(connection, _keys(unique))
+                self._clear(connection, _keys(unique))
         self.metrics.repeated.inc(len(batch) - len(fresh))
         self._count(fresh, holds, work, perf_counter() - started)
         self.on_commit(work)
@@ -170,7 +196,7 @@ class EventHandling:
         if event is None:
             return self._hold(one, "dead", one.problem or "unreadable")
         mark = work.mark()
-        work.cause, work.may_emit = event, handler.emits
+        work.cause, work.received, work.may_emit = event, one, handler.emits
         try:
             handler.handle(work, event)
             return None
@@ -213,14 +239,13 @@ class EventHandling:
                 return False
             waiting = _waiting_events(connection, subject, limit=DRAIN_LIMIT)
             suspected = bool(waiting) and inbox.were_tried(connection, _keys(waiting))
-            marked = _keys(waiting[:1]) if suspected else _keys(waiting)
-            tries = inbox.mark_attempts(connection, marked, alone=suspected) if marked else {}
             # Moving the subject on keeps a drain that dies here from being the first thing that is tried again.
             connection.execute(
                 text("update eventkit.held_subject set due_at = now() + interval '5 s' where partitionkey = :key"),
                 {"key": subject},
             )
-        bad = {key: _KILLED for key in marked if suspected and tries[key] > MAX_TRIES_ALONE}
+        tries = self._mark(_keys(waiting[:1]) if suspected else _keys(waiting), alone=suspected)
+        bad = {key: _KILLED for key, count in tries.items() if suspected and count > MAX_TRIES_ALONE}
         self._drain_marked(subject, limit=1 if suspected else DRAIN_LIMIT, bad=bad)
         return True
 
@@ -245,7 +270,7 @@ class EventHandling:
             handled = waiting if stopped_by is None else waiting[: waiting.index(stopped_by.received)]
             _flush_or_blame(work, waiting, limit)
             _settle_drained(connection, handled, stopped_by)
-            inbox.clear_attempts(connection, _keys(waiting))
+            self._clear(connection, _keys(waiting))
             _move_subject(connection, subject, stopped_by, more=len(waiting) == limit)
         for one in handled:
             if one.event is not None:

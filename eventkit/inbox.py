@@ -50,8 +50,17 @@ def _unreadable(headers: Mapping[str, Any], body: bytes, problem: str) -> Receiv
     source, event_id = str(headers.get("ce-source") or "unreadable"), str(headers.get("ce-id") or digest)
     subject = headers.get("ce-subject")
     partitionkey = headers.get(PARTITION_HEADER) or (partitionkey_of(source, str(subject)) if subject else "")
-    kept = {str(name): value if isinstance(value, str | int) else repr(value) for name, value in headers.items()}
-    return Received(source, event_id, str(headers.get("ce-type") or ""), str(partitionkey), kept, body, None, problem)
+    kept = {str(name): value if isinstance(value, int) else str(value) for name, value in headers.items()}
+    # The database's text and JSON cannot hold U+0000; what the message was is told by its bytes and the reason.
+    kept = {_storable(name): _storable(value) for name, value in kept.items()}
+    source, event_id, partitionkey = _storable(source), _storable(event_id), _storable(str(partitionkey))
+    return Received(
+        source, event_id, _storable(str(headers.get("ce-type") or "")), partitionkey, kept, body, None, problem
+    )
+
+
+def _storable(value: Any) -> Any:
+    return value.replace("\x00", "\ufffd") if isinstance(value, str) else value
 
 
 def begin(connection: Connection, partitionkeys: Collection[str]) -> tuple[datetime, set[str]]:

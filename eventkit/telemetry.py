@@ -178,9 +178,20 @@ def serve_page(
                 body = json.dumps({"problems": problems}, ensure_ascii=False).encode()
                 self._answer(503 if problems else 200, "application/json", body)
             elif path in pages:
-                self._answer(200, "text/plain; version=0.0.4; charset=utf-8", pages[path]())
+                self._answer_page(pages[path])
             else:
                 self._answer(404, "text/plain", b"not here\n")
+
+        def _answer_page(self, content: Callable[[], bytes]) -> None:
+            try:
+                body = content()
+            except (
+                Exception
+            ) as error:  # A database that is away must read as a failed scrape, not as a lost connection.
+                log.warning("page failed", extra={"path": self.path, "error": type(error).__name__})
+                self._answer(503, "text/plain; charset=utf-8", f"{type(error).__name__}\n".encode())
+            else:
+                self._answer(200, "text/plain; version=0.0.4; charset=utf-8", body)
 
         def _answer(self, status: int, content_type: str, body: bytes) -> None:
             self.send_response(status)

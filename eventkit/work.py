@@ -191,6 +191,7 @@ class Work:
         self.source = source
         self.now = now
         self.cause: Event[Fact] | None = None
+        self.received: Any = None
         self.may_emit: frozenset[type[Fact]] | None = None
         self.actor: str | None = None
         self._rows: dict[str, Rows] = {}

@@ -6,6 +6,7 @@ import importlib
 import os
 import sys
 from collections.abc import Mapping
+from typing import Any
 
 import click
 
@@ -21,12 +22,22 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "publishers": ("liaison.publishers:publishers", "Let other systems publish."),
     "tokens": ("liaison.tokens:tokens", "Let people and programs use the HTTP door."),
     "metrics": ("liaison.metrics_rebuild:metrics", "Count again from the journal."),
+    "people": ("liaison.people:people", "What is kept of people: erase it on request."),
     "replay": ("liaison.replay:replay", "Import another desk's log as events."),
 }
 
 
 class _LazyGroup(click.Group):
     """Imports a command when it is used, so that `liaison --help` answers at once."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        from eventkit.errors import LiaisonError
+        from liaison.installation import NoInstallation
+
+        try:
+            return super().invoke(ctx)
+        except (NoInstallation, LiaisonError) as refusal:
+            raise click.ClickException(str(refusal)) from None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)

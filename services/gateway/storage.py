@@ -246,3 +246,10 @@ def forget_old(connection: Connection) -> int:
         statement = f"delete from {table} where {key} in (select {bare} from {table} where {condition} limit {_CHUNK})"
         gone += connection.execute(text(statement)).rowcount
     return gone
+
+
+#: What erases a person (S6): tokens, and the bytes of refused events that name them.
+FORGET = (
+    "update token set revoked_at = coalesce(revoked_at, now()), person = null where person = :number",
+    "update refusal set sent = '' where position(convert_to(:number, 'UTF8') in sent) > 0",
+)

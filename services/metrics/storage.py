@@ -300,3 +300,11 @@ def _recent_breaches(connection: Connection, now: datetime) -> dict[str, int]:
 
 def _people(connection: Connection) -> dict[str, int]:
     return {gauges.PEOPLE.at(): connection.execute(text("select count(*) from person_fact where active")).scalar_one()}
+
+
+#: What erases a person (S6) from the journal. What the counts need stays, so that a rebuild gives the same numbers.
+FORGET = (
+    "update journal set body = convert_to((convert_from(body, 'UTF8')::jsonb - array['email', 'mobile', 'dingtalk_id',"
+    " 'wecom_id', 'feishu_id', 'position', 'manager', 'groups', 'roles', 'away'] || '{\"name\": \"—\"}')::text, 'UTF8')"
+    " where type = 'liaison.person.changed.v1' and convert_from(body, 'UTF8')::jsonb ->> 'employee_number' = :number",
+)

@@ -315,3 +315,12 @@ _TAKE = (
     .values(state=State.SENDING.value, attempts=delivery.c.attempts + 1, tried_at=func.clock_timestamp())
     .returning(delivery)
 )
+
+#: What erases a person (S6): how they are reached, and the text of what they were told.
+FORGET = (
+    "delete from person where employee_number = :number",
+    "update delivery set about_data = '{}' where recipient = :number and state in"
+    " ('accepted', 'failed', 'unknown', 'cancelled')",
+    "update delivery set about_data = '{}', state = 'cancelled', reason = 'the person was erased', settled_at = now()"
+    " where recipient = :number and state in ('pending', 'waiting_contact')",
+)

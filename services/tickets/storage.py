@@ -327,3 +327,11 @@ def _scope_condition(scope: Mapping[str, Any]) -> Any:
         case "department":
             return ticket.c.department == scope.get("department")
     return text("false")
+
+
+#: What erases a person (S6): who they are, and what they wrote. Numbers of tickets and moments stay.
+FORGET = (
+    "delete from person where employee_number = :number",
+    "update ticket set description = '' where requester = :number",
+    "update ticket_comment set body = '' where actor = :number",
+)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from contracts.gateway import TicketRequested
 from eventkit import held
 from eventkit.envelope import Event, encode_data, to_headers
 from eventkit.errors import RuleBroken, TryLater
+from eventkit.handling import EventHandling
+from eventkit.inbox import receive
+from eventkit.telemetry import ServiceMetrics
 from eventkit.work import Work
-from tests.eventkit.desk import eventually, record_and_tell, record_effect, request
+from tests.eventkit.desk import definition, eventually, record_and_tell, record_effect, request
 
 
 def test_an_event_published_twice_has_one_effect(desk: Any) -> None:
@@ -140,3 +145,51 @@ def test_an_event_of_a_type_that_nobody_handles_is_acknowledged_and_counted(desk
     service.publish_raw((headers, encode_data(stray.data)))
     eventually(lambda: process.metrics.unhandled._value.get() == 1)
     assert service.one("select count(*) from eventkit.inbox") == 0
+
+
+def test_text_that_no_database_can_hold_is_dead_and_takes_nobody_along(desk: Any) -> None:
+    service = desk()
+    headers, nul = to_headers(request("A", 1)), to_headers(request("B", 1))
+    service.publish_raw((headers, b'{"title": "a\\u0000b"}'), (nul | {"ce-id": "x\x00y"}, b'{"title": "z"}'))
+    service.publish(request("C", 1, r"a literal \u0000 is fine"))
+    service.start()
+    eventually(lambda: service.effects() == [("C", r"a literal \u0000 is fine")])
+    reasons = [row.reason for row in service.rows("select reason from eventkit.held_event where state = 'dead'")]
+    assert len(reasons) == 2
+    assert all("U+0000" in reason for reason in reasons)
+
+
+def test_a_row_that_cannot_be_written_is_blamed_on_its_event(desk: Any) -> None:
+    def handle(work: Work, event: Event[TicketRequested]) -> None:
+        record_effect(work, event)
+        if event.data.title == "bad":
+            work.on_undo(lambda: None)
+            work._events.append(object())  # type: ignore[arg-type]
+
+    service = desk(handle=handle)
+    service.publish(*[request(f"S{n}", 1, "bad" if n == 3 else "good") for n in range(10)])
+    service.start()
+    eventually(lambda: len(service.effects()) == 9)
+    assert service.one("select count(*) from eventkit.held_event where state = 'dead'") == 1
+
+
+def test_a_try_that_fails_while_the_process_lives_does_not_count_as_a_death(desk: Any) -> None:
+    service = desk()
+    process_metrics = ServiceMetrics("test")
+    failing = [True]
+
+    def handle(work: Work, event: Event[TicketRequested]) -> None:
+        if failing[0]:
+            raise OperationalError("select 1", {}, Exception("the database is away"))
+        record_effect(work, event)
+
+    handling = EventHandling(definition(service.definition.name, handle), service.engine, process_metrics)
+    event = request("A", 1)
+    batch = [receive(to_headers(event), encode_data(event.data))]
+    for _ in range(10):
+        with pytest.raises(OperationalError):
+            handling.handle(batch, redelivered=True)
+    failing[0] = False
+    handling.handle(batch, redelivered=True)
+    assert len(service.effects()) == 1
+    assert service.one("select count(*) from eventkit.attempt") == 0

@@ -82,14 +82,14 @@ def test_a_page_of_five_thousand_series_is_rendered_within_fifty_milliseconds() 
     ]
     values = {key: 7 for metric in metrics for _, key in metric.series()}
     assert len(values) == 5000
-    # The best of several, since other processes take their share of this machine.
+    # The processor's time and the best of several, since other processes take their share of this machine.
     assert min(_seconds(values, metrics) for _ in range(10)) <= 0.05
 
 
 def _seconds(values: Mapping[str, int], metrics: list[Metric]) -> float:
-    begin = time.perf_counter()
+    begin = time.thread_time()
     render(values, metrics)
-    return time.perf_counter() - begin
+    return time.thread_time() - begin
 
 
 def test_the_database_is_read_once_within_the_time_to_live_and_failures_are_counted() -> None:

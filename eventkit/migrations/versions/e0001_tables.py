@@ -33,7 +33,8 @@ CREATE TABLE eventkit.attempt (
     PRIMARY KEY (source, id)
 );
 
-COMMENT ON TABLE eventkit.attempt IS 'Tries of redelivered events, marked before the try, so that one that kills the process is found';
+COMMENT ON TABLE eventkit.attempt
+    IS 'Tries of redelivered events, marked before the try, so that one that kills the process is found';
 
 CREATE TABLE eventkit.held_event (
     position BIGINT GENERATED ALWAYS AS IDENTITY, 
@@ -53,7 +54,8 @@ CREATE TABLE eventkit.held_event (
 
 CREATE INDEX held_event_by_subject ON eventkit.held_event (partitionkey, position);
 
-COMMENT ON TABLE eventkit.held_event IS 'Events that wait, and events that could not be handled, whole and with the reason';
+COMMENT ON TABLE eventkit.held_event
+    IS 'Events that wait, and events that could not be handled, whole and with the reason';
 
 COMMENT ON COLUMN eventkit.held_event.partitionkey IS 'null when the event blocks nobody';
 
@@ -71,7 +73,8 @@ CREATE INDEX held_subject_due_at ON eventkit.held_subject (due_at);
 
 COMMENT ON TABLE eventkit.held_subject IS 'Subjects whose later events wait; consumer and drain lock the row alike';
 
-COMMENT ON COLUMN eventkit.held_subject.due_at IS 'when the drain tries again; null while a dead event blocks the subject';
+COMMENT ON COLUMN eventkit.held_subject.due_at
+    IS 'when the drain tries again; null while a dead event blocks the subject';
 
 CREATE TABLE eventkit.inbox (
     source TEXT NOT NULL, 
@@ -105,7 +108,8 @@ CREATE INDEX outbox_emitted_at ON eventkit.outbox USING brin (emitted_at);
 
 CREATE INDEX outbox_unsent ON eventkit.outbox (position) WHERE sent_at is null;
 
-COMMENT ON TABLE eventkit.outbox IS 'Events that commit together with the change that they announce; column names as Debezium expects them';
+COMMENT ON TABLE eventkit.outbox
+    IS 'Events that commit together with the change that they announce; column names as Debezium expects them';
 
 COMMENT ON COLUMN eventkit.outbox.aggregatetype IS 'the event''s source';
 
@@ -134,7 +138,8 @@ CREATE TABLE eventkit.subject_sequence (
     PRIMARY KEY (partitionkey)
 );
 
-COMMENT ON TABLE eventkit.subject_sequence IS 'The last sequence number given out for a subject; its row orders the emitters';
+COMMENT ON TABLE eventkit.subject_sequence
+    IS 'The last sequence number given out for a subject; its row orders the emitters';
 
 CREATE TABLE eventkit.timer (
     id BIGINT GENERATED ALWAYS AS IDENTITY, 
@@ -153,7 +158,8 @@ CREATE TABLE eventkit.timer (
 
 CREATE INDEX timer_due ON eventkit.timer (is_job, due_at);
 
-COMMENT ON TABLE eventkit.timer IS 'What is to happen later: timers fire inside a transaction, jobs call the outside between two';
+COMMENT ON TABLE eventkit.timer
+    IS 'What is to happen later: timers fire inside a transaction, jobs call the outside between two';
 
 COMMENT ON COLUMN eventkit.timer.key IS 'what the timer is for, unique within its kind';
 

@@ -1,0 +1,48 @@
+"""Erasing a person from what eventkit itself keeps: events that wait to be sent, were sent, or are held (S6)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Engine, text
+
+from contracts.gateway import PersonChanged
+from eventkit.errors import Unavailable
+
+# A held or unsent event still has work to do, so it keeps what is needed to do it: number, version and standing.
+_BARE = (
+    "convert_to((jsonb_build_object('employee_number', {column_json} ->> 'employee_number', 'version',"
+    " {column_json} -> 'version', 'name', '—', 'active', false))::text, 'UTF8')"
+)
+
+
+def forget(engine: Engine, employee_number: str, statements: Sequence[str]) -> int:
+    """Erase a person from one service's database, in one transaction, and return how many rows changed.
+
+    statements: the service's own, with `:number`. Events about the person keep number and version, nothing else.
+    Raises Unavailable when an event about the person has not left the outbox yet.
+    """
+    changed = 0
+    with engine.begin() as connection:
+        unsent = connection.execute(
+            text(
+                "select count(*) from eventkit.outbox where sent_at is null and type = :type"
+                " and convert_from(payload, 'UTF8')::jsonb ->> 'employee_number' = :number"
+            ),
+            {"type": PersonChanged.TYPE, "number": employee_number},
+        ).scalar_one()
+        if unsent:
+            raise Unavailable("an event about this person is still on its way; try again in a moment")
+        for table, column in (("outbox", "payload"), ("held_event", "body")):
+            as_json = f"convert_from({column}, 'UTF8')::jsonb"
+            bare = _BARE.format(column_json=as_json)
+            changed += connection.execute(
+                text(
+                    f"update eventkit.{table} set {column} = {bare}"
+                    f" where type = :type and {as_json} ->> 'employee_number' = :number"
+                ),
+                {"type": PersonChanged.TYPE, "number": employee_number},
+            ).rowcount
+        for statement in statements:
+            changed += connection.execute(text(statement), {"number": employee_number}).rowcount
+    return changed
