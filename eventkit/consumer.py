@@ -135,7 +135,8 @@ class QueueConsumer:
         for outgoing in self._handle_through_outage([_incoming(message) for message in batch], redelivered):
             self._publish(outgoing)
         self._channel.basic_ack(batch[-1].delivery_tag, multiple=True)
-        del self._buffer[:BATCH]
+        # Publishing reads from the connection too, so that more may have arrived behind this batch.
+        del self._buffer[: len(batch)]
 
     def _publish(self, outgoing: Outgoing) -> None:
         if self._publishing is None:

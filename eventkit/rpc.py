@@ -297,7 +297,7 @@ class RpcClient:
             raise Unavailable("the broker is away")
         try:
             with self._writing:
-                channel.basic_publish(message, exchange=broker.RPC, routing_key=service)
+                channel.basic_publish(message, exchange=broker.RPC, routing_key=service, mandatory=True)
         except (*broker.LOST, AttributeError) as error:
             raise Unavailable(f"the broker is away: {type(error).__name__}") from error
 
@@ -310,6 +310,7 @@ class RpcClient:
                 channel.queue_declare(self._reply_queue, exclusive=True, auto_delete=True)
                 channel.queue_bind(self._reply_queue, broker.REPLIES, self._reply_queue)
                 channel.basic_consume(self._reply_queue, no_ack=True, callback=self._on_reply)
+                channel.events["basic_return"].add(self._on_return)
                 self._channel = channel
                 while not self._stopping.is_set():
                     broker.drain(connection, 0.5)
@@ -324,6 +325,11 @@ class RpcClient:
                 broker.close_quietly(connection)
                 connection = None
         self._fail_all()
+
+    def _on_return(self, exception: Any, exchange: str, routing_key: str, message: Any) -> None:
+        answers = self._waiting.get(message.properties.get("correlation_id", ""))
+        if answers is not None:
+            answers.put(Reply(error=errors.Unavailable.__name__, reason=f"nobody answers calls to {routing_key}"))
 
     def _on_reply(self, message: Any) -> None:
         body = message.body if isinstance(message.body, bytes) else str(message.body).encode()

@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import monotonic
@@ -17,7 +17,7 @@ import uvicorn
 from sqlalchemy.exc import SQLAlchemyError
 
 from eventkit import topology
-from eventkit.consumer import Outgoing, QueueConsumer
+from eventkit.consumer import QueueConsumer
 from eventkit.definition import ServiceDefinition
 from eventkit.errors import BadSettings, LiaisonError
 from eventkit.firing import Loop
@@ -36,27 +36,6 @@ _CLEAN_PERIOD_S = 600.0
 _GRACE_S = 20
 
 
-class IntakeConsumer(QueueConsumer):
-    """Consumes the intake, and keeps what arrives while a reply is being confirmed.
-
-    Waiting for a confirm reads the connection, so that deliveries come in behind the running batch; `QueueConsumer`
-    drops up to a full batch from its buffer when it has acknowledged a smaller one, and would forget them.
-    """
-
-    _late: Sequence[Any] = ()
-
-    def _handle_batch(self) -> None:
-        self._late = []
-        super()._handle_batch()
-        self._buffer += self._late
-
-    def _publish(self, outgoing: Outgoing) -> None:
-        size = len(self._buffer)
-        super()._publish(outgoing)
-        self._late = [*self._late, *self._buffer[size:]]
-        del self._buffer[size:]
-
-
 class Gateway:
     """One running replica of the gateway."""
 
@@ -66,7 +45,7 @@ class Gateway:
         known = mappings.load(settings.mappings)
         metrics = DoorMetrics(self._process.metrics.registry)
         self.intake = Intake(self._process.engine, known, metrics, self._process.on_commit)
-        self._consumer = IntakeConsumer(settings.process.amqp_uri, topology.INTAKE_QUEUE, self.intake.handle)
+        self._consumer = QueueConsumer(settings.process.amqp_uri, topology.INTAKE_QUEUE, self.intake.handle)
         self._cleaning = Loop("forget", self._clean)
         self._threads: list[threading.Thread] = []
         self.port = 0

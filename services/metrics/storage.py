@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from eventkit.envelope import Event, encode_data, to_headers
+from eventkit.envelope import Event
 from eventkit.work import Row, Rows, Work
 from services.metrics import gauges
 from services.metrics.rules import microseconds
@@ -192,8 +192,9 @@ class MetricsStore:
             sequence=event.sequence,
             time=event.time,
             history=event.history,
-            headers=to_headers(event),
-            body=encode_data(event.data),
+            # As it came over the wire, so that fields which this release does not know yet are kept too.
+            headers=self._work.received.headers,
+            body=self._work.received.body,
         )
 
     def count(self, series: str, amount: int) -> None:

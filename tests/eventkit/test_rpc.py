@@ -101,3 +101,10 @@ def test_a_client_without_a_broker_says_so_at_once() -> None:
     with pytest.raises(Unavailable):
         client.call("tickets", "find", {})
     client.close()
+
+
+def test_a_call_to_a_service_that_is_not_there_ends_at_once(client: RpcClient) -> None:
+    started = time.monotonic()
+    with pytest.raises(Unavailable, match="nobody answers"):
+        client.call("nobody", "find", {})
+    assert time.monotonic() - started < 2
