@@ -34,6 +34,8 @@ metadata = MetaData()
 _moment = DateTime(timezone=True)
 # Partitions are made this far ahead, so that a service that rests for weeks does not miss a month.
 MONTHS_AHEAD = 3
+#: After this many months the journal forgets people (design: kept).
+KEPT_MONTHS = 25
 _ONE_AT_A_TIME = 0x11A15FAC
 _FINISHED = ", ".join(f"'{state}'" for state in gauges.FINISHED)
 
@@ -230,6 +232,10 @@ class MetricsStore:
         """Make the journal's partitions for this month and the next ones; return the months made."""
         return make_months(self._work.connection, self._work.now)
 
+    def thin_journal(self) -> int:
+        """Take what people wrote and who they are out of events older than KEPT_MONTHS; return how many changed."""
+        return thin_journal(self._work.connection, self._work.now)
+
     def call_again(self, kind: str, *, in_s: float) -> None:
         """Have the timer of this kind fire again."""
         due_at = self._work.now + timedelta(seconds=in_s)
@@ -252,6 +258,23 @@ def make_months(connection: Connection, now: datetime) -> list[str]:
         {"now": now, "ahead": MONTHS_AHEAD},
     )
     return [row.month for row in rows]
+
+
+def thin_journal(connection: Connection, now: datetime) -> int:
+    """Leave of events older than KEPT_MONTHS only what the numbers need; return how many changed.
+
+    A journal of personal data needs an end. The events themselves stay, so that a rebuild gives the same bytes.
+    """
+    kept = f"(convert_from(body, 'UTF8')::jsonb - array[{_PERSONAL}])"
+    bare = f"{kept} || case when type = 'liaison.person.changed.v1' then '{{\"name\": \"—\"}}'::jsonb else {_TITLE} end"
+    return connection.execute(
+        text(
+            f"update journal set body = convert_to(({bare})::text, 'UTF8'), headers = headers - 'ce-thin'"
+            ' || \'{"ce-thin": "true"}\''
+            " where arrived_at < cast(:now as timestamptz) - make_interval(months => :months)"
+            " and not headers ? 'ce-thin'"
+        ).bindparams(now=now, months=KEPT_MONTHS)
+    ).rowcount
 
 
 def read_numbers(engine: Engine, now: datetime | None = None) -> dict[str, int]:
@@ -302,6 +325,13 @@ def _recent_breaches(connection: Connection, now: datetime) -> dict[str, int]:
 def _people(connection: Connection) -> dict[str, int]:
     return {gauges.PEOPLE.at(): connection.execute(text("select count(*) from person_fact where active")).scalar_one()}
 
+
+#: The fields in which people are named or have written; a title is required, so it is replaced.
+_PERSONAL = (
+    "'description', 'solution', 'comment', 'reason', 'email', 'mobile', 'dingtalk_id', 'wecom_id', 'feishu_id',"
+    " 'position', 'manager', 'groups', 'roles', 'away'"
+)
+_TITLE = "case when convert_from(body, 'UTF8')::jsonb ? 'title' then '{\"title\": \"—\"}'::jsonb else '{}'::jsonb end"
 
 #: What erases a person (S6) from the journal. What the counts need stays, so that a rebuild gives the same numbers.
 FORGET = (

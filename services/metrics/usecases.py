@@ -58,6 +58,7 @@ def reckon_all(store: MetricsStore, events: Sequence[Event[Any]]) -> None:
 
 
 def make_months(store: MetricsStore) -> None:
-    """See that the journal has a partition for each of the coming months, and look again tomorrow."""
+    """Look after the journal every day: partitions for the coming months, and an end to what people wrote."""
     store.make_months()
+    store.thin_journal()
     store.call_again(MONTHS_KIND, in_s=_DAY_S)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 from sqlalchemy import text
 
 from contracts.gateway import TicketRequested
 from eventkit import inbox
 from eventkit.envelope import Event, encode_data, from_headers, new_id, to_headers
+from services.metrics.recount import recount
 from services.metrics.storage import make_months
 from tests.metrics.house import House
 from tests.metrics.stories import told
@@ -83,3 +85,19 @@ def test_events_of_a_month_without_a_partition_are_kept_and_moved_when_it_is_mad
     assert house.rows("select subject from journal_rest") == []
     assert house.rows("select subject from journal_2031_05") == [("R1",)]
     assert house.rows("select count(*) from journal") == [(2,)]
+
+
+def test_after_25_months_the_journal_forgets_people_and_the_numbers_stay(house: House) -> None:
+    # Given events that are told with names and texts, and lie in the journal for longer than that
+    house.hand_in(told(3, tickets=6, others=4))
+    now = datetime.now(UTC)
+    before = house.page(now)
+    house.run("update journal set arrived_at = arrived_at - interval '26 months'")
+    # When the day's timer fires
+    house.fire_timers()
+    # Then no text that people wrote is left, and a count from the journal finds nothing to correct
+    fields = {field for row in house.rows("select body from journal") for field in msgspec.json.decode(bytes(row.body))}
+    assert "number" in fields
+    assert not fields & {"solution", "email", "reason", "description", "comment"}
+    assert recount(house.engine).corrected == 0
+    assert house.page(now) == before
