@@ -17,12 +17,14 @@ test: ## Run all tests on real servers of their own
 	deploy/local/install.sh dev
 	.venv/bin/pytest
 
-check: ## Check format, style, types and the direction of imports
+check: ## Check format, style, types, repetitions, the direction of imports and the contracts' documents
 	deploy/local/install.sh dev
 	.venv/bin/ruff format --check
 	.venv/bin/ruff check
 	.venv/bin/mypy
+	.venv/bin/pylint contracts eventkit services liaison deploy bench tests
 	.venv/bin/lint-imports
+	.venv/bin/python -m contracts.documents check
 
 faults: ## Run every fault scenario at full size
 	deploy/local/install.sh dev

@@ -1,0 +1,1 @@
+"""The events as documents: examples, schemas, AsyncAPI, compatibility, and who follows whom."""
