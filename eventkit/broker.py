@@ -8,6 +8,8 @@ from urllib.parse import unquote, urlsplit
 
 import amqp
 
+from eventkit import wire
+
 EVENTS = "liaison.events"
 """Topic exchange of all events; the routing key is the type. Only our services may write to it."""
 INTAKE = "liaison.intake"
@@ -46,7 +48,7 @@ def connect(uri: str, *, name: str, timeout_s: float = 5.0) -> Any:
     uri: amqp://account:secret@host:port/vhost. name: shown in the broker's list of connections.
     """
     parts = urlsplit(uri)
-    connection = amqp.Connection(
+    connection = wire.Connection(
         host=f"{parts.hostname}:{parts.port or 5672}",
         userid=unquote(parts.username or "guest"),
         password=unquote(parts.password or "guest"),

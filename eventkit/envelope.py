@@ -127,6 +127,7 @@ def to_headers(event: Event[Any]) -> dict[str, str]:
         "ce-type": event.type,
         "ce-subject": event.subject,
         "ce-time": encode_time(event.time),
+        "ce-dataschema": f"urn:liaison:schema:{event.type}",
         PARTITION_HEADER: event.partitionkey,
     }
     if event.sequence is not None:

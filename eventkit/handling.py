@@ -138,6 +138,8 @@ class EventHandling:
                 reason = f"tried {tries - 1} times alone, and the process died each time"
                 with self.engine.begin() as connection:
                     if inbox.admit(connection, [one]):
+                        # Locks the subject, if it is held: a drain must not free it while this event joins the wait.
+                        inbox.begin(connection, [one.partitionkey])
                         held.hold(connection, [self._hold(one, "dead", reason)])
                     self._clear(connection, [one.key])
                 self.metrics.dead.inc()
@@ -149,8 +151,10 @@ class EventHandling:
         first_of_key = {one.key: one for one in reversed(batch)}
         unique = [one for one in batch if first_of_key[one.key] is one]
         with self.engine.begin() as connection:
-            now, blocked = inbox.begin(connection, {one.partitionkey for one in unique})
             fresh_keys = inbox.admit(connection, unique)
+            # Only after the admission: it waits for a replica that was frozen with the same events in its hands, and
+            # what that one has put aside must hold the subject here.
+            now, blocked = inbox.begin(connection, {one.partitionkey for one in unique})
             fresh = [one for one in unique if one.key in fresh_keys]
             work = Work(connection, source=self.definition.source, now=now)
             holds = self.run(work, fresh, blocked, bad)

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, insert, text
+from sqlalchemy import Connection, text
 
 from eventkit.envelope import Event
-from eventkit.tables import outbox
 
 
 def sequenced(connection: Connection, events: Sequence[Event[Any]]) -> list[Event[Any]]:
@@ -42,21 +41,30 @@ def _advance(connection: Connection, counts: dict[str, int]) -> dict[str, int]:
     return {row.partitionkey: row.last for row in rows}
 
 
+_WRITE = text(
+    "insert into eventkit.outbox (id, aggregatetype, aggregateid, type, headers, payload)"
+    " select i, s, a, t, cast(h as jsonb), p from unnest(cast(:ids as text[]), cast(:sources as text[]),"
+    " cast(:subjects as text[]), cast(:types as text[]), cast(:headers as text[]), cast(:payloads as bytea[]))"
+    " with ordinality as e (i, s, a, t, h, p, n) order by n"
+)
+
+
 def write(connection: Connection, rows: Iterable[tuple[Event[Any], dict[str, str], bytes]]) -> None:
-    """Insert the outbox rows of events, with their headers and data as they go over the wire."""
+    """Insert the outbox rows of events, in order, with their headers and data as they go over the wire.
+
+    One array a column: a statement with a parameter for each field takes three times as long to build.
+    """
+    listed = list(rows)
     connection.execute(
-        insert(outbox),
-        [
-            {
-                "id": event.id,
-                "aggregatetype": event.source,
-                "aggregateid": event.subject,
-                "type": event.type,
-                "headers": headers,
-                "payload": payload,
-            }
-            for event, headers, payload in rows
-        ],
+        _WRITE,
+        {
+            "ids": [event.id for event, _, _ in listed],
+            "sources": [event.source for event, _, _ in listed],
+            "subjects": [event.subject for event, _, _ in listed],
+            "types": [event.type for event, _, _ in listed],
+            "headers": [msgspec.json.encode(headers).decode() for _, headers, _ in listed],
+            "payloads": [payload for _, _, payload in listed],
+        },
     )
 
 
@@ -70,16 +78,20 @@ class Unsent(msgspec.Struct, frozen=True):
     payload: bytes
 
 
-def unsent(connection: Connection, *, limit: int) -> list[Unsent]:
-    """Return the oldest rows that are not confirmed, by position."""
-    rows = connection.execute(
-        text(
-            "select position, id, type, headers, payload from eventkit.outbox"
-            " where sent_at is null order by position limit :limit"
-        ),
-        {"limit": limit},
-    )
-    return [Unsent(row.position, row.id, row.type, row.headers, bytes(row.payload)) for row in rows]
+_UNSENT = text(
+    "select position, id, type, cast(headers as text), payload from eventkit.outbox"
+    " where sent_at is null and position <> all(cast(:besides as bigint[])) order by position limit :limit"
+)
+_HEADERS = msgspec.json.Decoder(dict[str, str])
+
+
+def unsent(connection: Connection, *, limit: int, besides: Sequence[int] = ()) -> list[Unsent]:
+    """Return the oldest rows that are not confirmed, by position. besides: positions that are on their way."""
+    rows = connection.execute(_UNSENT, {"limit": limit, "besides": list(besides)})
+    return [
+        Unsent(position, event_id, event_type, _HEADERS.decode(headers), bytes(payload))
+        for position, event_id, event_type, headers, payload in rows
+    ]
 
 
 def mark_sent(connection: Connection, positions: Sequence[int]) -> None:

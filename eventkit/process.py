@@ -20,10 +20,11 @@ from eventkit.definition import ServiceDefinition
 from eventkit.errors import BadSettings
 from eventkit.firing import JobCalling, Loop, TimerFiring
 from eventkit.handling import EventHandling
+from eventkit.page import Health, database_check, serve_page
 from eventkit.partitions import Partitions
 from eventkit.relay import Relay
 from eventkit.rpc import MethodCalling, RpcServer
-from eventkit.telemetry import Health, ServiceMetrics, StoredMetrics, database_check, log, serve_page
+from eventkit.telemetry import ServiceMetrics, StoredMetrics, log
 from eventkit.work import Work
 
 JOB_WORKERS = 4

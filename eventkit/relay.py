@@ -7,6 +7,7 @@ dies with the very connection that publishes, a relay that was frozen cannot pub
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Sequence
 from time import monotonic
 from typing import Any
@@ -15,12 +16,15 @@ import amqp
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
-from eventkit import broker, outbox
+from eventkit import broker, outbox, wire
 from eventkit.errors import BrokenTopology
 from eventkit.outbox import Unsent
 from eventkit.telemetry import ServiceMetrics, log
 
-WINDOW = 1000
+# Two windows are on their way at a time: while one is being confirmed, the next is read and sent.
+WINDOW = 500
+# After so many events the relay looks what the broker has to say, so that neither side waits for the other for ever.
+_CHUNK = 100
 POLL_S = 0.2
 _CONFIRM_TIMEOUT_S = 30.0
 _RETRY_S = 1.0
@@ -41,7 +45,8 @@ class Relay:
         self._stopping = threading.Event()
         self._work = threading.Event()
         self._connection: Any = None
-        self._confirmed: set[int] = set()
+        self._outstanding: set[int] = set()
+        self._published = self._settled = 0
         self._refused: str | None = None
         self.leads = False
         self.problem: str | None = None
@@ -92,48 +97,65 @@ class Relay:
         channel.events["basic_ack"].add(self._on_ack)
         channel.events["basic_nack"].add(self._on_nack)
         channel.events["basic_return"].add(self._on_return)
-        self._published = 0
-        self._outstanding: set[int] = set()
+        self._published = self._settled = 0
+        self._outstanding.clear()
+        self._refused = None
         self.leads = True
         return channel
 
     def _publish_until_stopped(self, channel: Any) -> None:
+        under_way: deque[tuple[int, list[int]]] = deque()
         while not self._stopping.is_set():
             self.last_seen = monotonic()
             self._work.clear()
-            with self._engine.connect() as connection:
-                rows = outbox.unsent(connection, limit=WINDOW)
-            if rows:
-                self._send(channel, rows)
-                self.problem = None
-            if len(rows) < WINDOW:
+            positions = self._send_next(channel, [one for _, window in under_way for one in window])
+            if positions:
+                under_way.append((self._published, positions))
+            if under_way and (len(under_way) == 2 or not positions):
+                self._settle(*under_way.popleft())
+            elif not positions:
                 self._connection.heartbeat_tick()
                 # What arrives while idle is at most a heartbeat or a close; looking keeps both timely.
                 broker.drain(self._connection, 0)
                 self._work.wait(POLL_S)
+        while under_way:
+            self._settle(*under_way.popleft())
 
-    def _send(self, channel: Any, rows: Sequence[Unsent]) -> None:
-        self._refused = None
-        for row in rows:
-            message = amqp.Message(
-                row.payload,
-                application_headers=row.headers,
-                content_type="application/json",
-                delivery_mode=2,
-                message_id=row.id[:255],
-                type=row.type,
-            )
-            channel.basic_publish(message, exchange=broker.EVENTS, routing_key=row.type, mandatory=True)
-            self._published += 1
-            self._outstanding.add(self._published)
-        self._await_confirms()
+    def _send_next(self, channel: Any, besides: Sequence[int]) -> list[int]:
+        """Send the oldest rows that are neither confirmed nor on their way, and return their positions."""
+        with self._engine.connect() as connection:
+            rows = outbox.unsent(connection, limit=WINDOW, besides=besides)
+        for start in range(0, len(rows), _CHUNK):
+            chunk = rows[start : start + _CHUNK]
+            self._connection.send([self._frames(channel, row) for row in chunk])
+            self._outstanding.update(range(self._published + 1, self._published + len(chunk) + 1))
+            self._published += len(chunk)
+            while broker.drain(self._connection, 0):
+                pass
+        return [row.position for row in rows]
+
+    def _frames(self, channel: Any, row: Unsent) -> bytes:
+        return wire.publication(
+            channel.channel_id,
+            broker.EVENTS,
+            row.type,
+            headers=row.headers,
+            body=row.payload,
+            message_id=row.id[:255],
+            frame_max=self._connection.frame_max,
+        )
+
+    def _settle(self, last: int, positions: Sequence[int]) -> None:
+        """Wait for the confirms of everything up to a delivery tag, and mark the rows."""
+        self._await_confirms(last)
         with self._engine.begin() as connection:
-            outbox.mark_sent(connection, [row.position for row in rows])
-        self._metrics.sent.inc(len(rows))
+            outbox.mark_sent(connection, positions)
+        self._metrics.sent.inc(len(positions))
+        self.problem = None
 
-    def _await_confirms(self) -> None:
+    def _await_confirms(self, last: int) -> None:
         waited_since = monotonic()
-        while self._outstanding and self._refused is None:
+        while self._refused is None and self._outstanding and min(self._outstanding) <= last:
             if broker.drain(self._connection, 1.0):
                 waited_since = monotonic()
             elif monotonic() - waited_since > _CONFIRM_TIMEOUT_S:
@@ -144,7 +166,8 @@ class Relay:
 
     def _on_ack(self, delivery_tag: int, multiple: bool) -> None:
         if multiple:
-            self._outstanding -= {tag for tag in self._outstanding if tag <= delivery_tag}
+            self._outstanding.difference_update(range(self._settled + 1, delivery_tag + 1))
+            self._settled = max(self._settled, delivery_tag)
         else:
             self._outstanding.discard(delivery_tag)
 

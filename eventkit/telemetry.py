@@ -1,4 +1,4 @@
-"""What a process tells about itself: JSON logs, a Prometheus page, and whether it is alive and ready.
+"""What a process tells about itself: JSON logs, and the numbers of its Prometheus page.
 
 Logs and labels hold types, ids and counts, never what people wrote or who they are.
 """
@@ -8,16 +8,14 @@ from __future__ import annotations
 import json
 import logging
 import sys
-import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from contracts.fact import Fact
@@ -129,81 +127,3 @@ class StoredMetrics(Collector):
 
 def _gauge(name: str, documentation: str, value: float) -> GaugeMetricFamily:
     return GaugeMetricFamily(name, documentation, value=value)
-
-
-class Health:
-    """Whether the process is alive and ready. Each loop reports in; one that is silent for too long is not alive."""
-
-    def __init__(self) -> None:
-        self._checks: dict[str, Callable[[], str | None]] = {}
-
-    def add(self, name: str, check: Callable[[], str | None]) -> None:
-        """Have `check` asked; it returns None when all is well, else the reason."""
-        self._checks[name] = check
-
-    def problems(self) -> dict[str, str]:
-        """Return what is wrong now, by the name of the check."""
-        return {name: reason for name, check in self._checks.items() if (reason := check()) is not None}
-
-
-def database_check(engine: Engine) -> Callable[[], str | None]:
-    """Return a check that the database answers."""
-
-    def check() -> str | None:
-        try:
-            with engine.connect() as connection:
-                connection.execute(text("select 1"))
-        except SQLAlchemyError as error:
-            return type(error).__name__
-        return None
-
-    return check
-
-
-def serve_page(
-    port: int,
-    registry: CollectorRegistry,
-    ready: Health,
-    live: Health,
-    more: Mapping[str, Callable[[], bytes]] | None = None,
-) -> ThreadingHTTPServer:
-    """Serve `/metrics`, `/live` and `/ready` on the loopback or pod address, in threads; port 0 takes a free one."""
-    pages: dict[str, Callable[[], bytes]] = {"/metrics": lambda: generate_latest(registry), **(more or {})}
-
-    class Page(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            path = self.path.partition("?")[0]
-            if path in ("/ready", "/live"):
-                problems = (ready if path == "/ready" else live).problems()
-                body = json.dumps({"problems": problems}, ensure_ascii=False).encode()
-                self._answer(503 if problems else 200, "application/json", body)
-            elif path in pages:
-                self._answer_page(pages[path])
-            else:
-                self._answer(404, "text/plain", b"not here\n")
-
-        def _answer_page(self, content: Callable[[], bytes]) -> None:
-            try:
-                body = content()
-            except (
-                Exception
-            ) as error:  # A database that is away must read as a failed scrape, not as a lost connection.
-                log.warning("page failed", extra={"path": self.path, "error": type(error).__name__})
-                self._answer(503, "text/plain; charset=utf-8", f"{type(error).__name__}\n".encode())
-            else:
-                self._answer(200, "text/plain; version=0.0.4; charset=utf-8", body)
-
-        def _answer(self, status: int, content_type: str, body: bytes) -> None:
-            self.send_response(status)
-            self.send_header("Content-Type", content_type)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: Any) -> None:
-            """Scrapes are not worth a line each."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", port), Page)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, name="page", daemon=True).start()
-    return server

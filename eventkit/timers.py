@@ -121,7 +121,7 @@ COLUMNS = ("kind", "key", "subject", "due_at", "payload", "id", "version", "atte
 
 
 def claim_due(connection: Connection, *, most: int) -> list[Timer]:
-    """Return due timers of subjects that no other worker holds, oldest first. Their subjects are ours until the commit."""
+    """Return due timers whose subjects no other worker holds, oldest first; the subjects are ours until the commit."""
     rows = connection.execute(_DUE, {"peek": most * 5, "most": most, "lock_space": _LOCK_SPACE})
     return [Timer(**{name: row[name] for name in COLUMNS}) for row in rows.mappings()]
 
@@ -152,7 +152,7 @@ def remove(connection: Connection, timers: Iterable[Timer]) -> None:
 
 
 def next_due_in_s(connection: Connection, *, jobs: bool) -> float | None:
-    """Return the seconds until the next timer (or job) falls due, 0 or less when one is due, None when none is armed."""
+    """Return the seconds until the next timer (or job) falls due, none left when one is due, None without any."""
     value = connection.execute(
         text(
             "select extract(epoch from min(due_at) - clock_timestamp()) from eventkit.timer"

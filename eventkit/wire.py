@@ -32,7 +32,7 @@ _NOTHING_YET = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR)
 
 
 class _Transport(TCPTransport):  # type: ignore[misc]
-    """Keeps what it has received beyond the frame that was asked for; a timeout in the middle of a frame loses nothing."""
+    """Keeps what it has received beyond the frame that was asked for; a timeout within a frame loses nothing."""
 
     def _setup_transport(self) -> None:
         super()._setup_transport()
@@ -75,9 +75,19 @@ class _Transport(TCPTransport):  # type: ignore[misc]
 class Connection(amqp.Connection):  # type: ignore[misc]
     """py-amqp's connection over our transport, without TLS."""
 
-    def Transport(self, host: str, connect_timeout: float, ssl: Any = False, **options: Any) -> Any:  # noqa: N802
+    def Transport(  # noqa: N802
+        self,
+        host: str,
+        connect_timeout: float,
+        ssl: Any = False,
+        read_timeout: float | None = None,
+        write_timeout: float | None = None,
+        **options: Any,
+    ) -> Any:
         """Return the transport, as py-amqp asks for it."""
-        return _Transport(host, connect_timeout=connect_timeout, **options)
+        return _Transport(
+            host, connect_timeout=connect_timeout, read_timeout=read_timeout, write_timeout=write_timeout, **options
+        )
 
     def blocking_read(self, timeout: float | None = None) -> Any:
         """Handle one frame, waiting for it up to `timeout` seconds when it has not been received yet."""
@@ -109,9 +119,7 @@ def publication(
     frame_max: bytes that the broker takes in one frame. Raises ValueError for a name of more than 255 bytes.
     """
     table = b"".join([_short(name) + b"S" + _long(value) for name, value in headers.items()])
-    properties = b"".join(
-        (_JSON, _LONG.pack(len(table)), table, _PERSISTENT, _short(message_id), _short(routing_key))
-    )
+    properties = b"".join((_JSON, _LONG.pack(len(table)), table, _PERSISTENT, _short(message_id), _short(routing_key)))
     header = _CONTENT.pack(_BASIC, 0, len(body), _PROPERTIES) + properties
     frames = [_publish_method(channel, exchange, routing_key), _frame(_HEADER, channel, header)]
     most = frame_max - _FRAME.size - 1

@@ -9,13 +9,12 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import amqp
 import click
 import httpx
 from rich.console import Console
@@ -26,23 +25,16 @@ from rich.table import Table
 from eventkit import broker
 from liaison import servicenow
 from liaison.installation import Installation, NoInstallation
+from liaison.publication import CannotPublish, Posting, Publication
 from liaison.replay_account import NoAccount, ReplayAccount, open_account
 from liaison.servicenow import Log, LogEvent, NotALog, Times
 
-WINDOW = 500
-_PATIENCE_S = 300.0
-_CONFIRM_TIMEOUT_S = 30.0
-_RETRY_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 _VERDICT_TIMEOUT_S = 30.0
 _JUDGED_PER_S = 200
 _QUIET_S = 1.0
 _AS_LIVE_S = 300.0
 _SHOWN = 200
 console = Console()
-
-
-class CannotPublish(Exception):
-    """Publishing cannot go on: the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,109 +69,8 @@ class Summary:
         return 1 if self.log.broken or self.refusals or not self.judged else 0
 
 
-class Publication:
-    """Publishes events in order with pipelined confirms, through any outage of the broker up to five minutes.
-
-    A lost connection, a refused or a returned message leaves a gap; everything from the lowest unconfirmed event is
-    then sent again, so that first occurrences arrive in order. paced: no event before its own time.
-    """
-
-    def __init__(self, account: ReplayAccount, events: Sequence[LogEvent], *, history: bool, paced: bool) -> None:
-        self._account = account
-        self._events = events
-        self._history = history
-        self._paced = paced
-        self._next = 0
-        self._base = 0
-        self._outstanding: set[int] = set()
-        self._refused: str | None = None
-        self._connection: Any = None
-        self.resent = 0
-        self.connections = 0
-
-    @property
-    def confirmed(self) -> int:
-        """How many events from the first on the broker has confirmed without a gap."""
-        return min(self._outstanding, default=self._next)
-
-    def run(self, on_progress: Callable[[int], None]) -> None:
-        """Publish everything. Raises CannotPublish when the broker refuses the account, or is away for too long."""
-        failures, since, before = 0, time.monotonic(), -1
-        while self.confirmed < len(self._events):
-            if self.confirmed > before:
-                failures, since, before = 0, time.monotonic(), self.confirmed
-            try:
-                self._publish_on(self._open(), on_progress)
-            except amqp.exceptions.AccessRefused as error:
-                raise CannotPublish(f"the broker refuses the account: {error.reply_text}") from None
-            except amqp.exceptions.NotFound as error:
-                raise CannotPublish(f"{error.reply_text}; run `liaison topology apply`") from None
-            except broker.LOST as error:
-                if time.monotonic() - since > _PATIENCE_S:
-                    raise CannotPublish(f"the broker is away: {type(error).__name__}: {error}") from None
-                time.sleep(_RETRY_S[min(failures, len(_RETRY_S) - 1)])
-                failures += 1
-            finally:
-                broker.close_quietly(self._connection)
-                self._connection = None
-
-    def _open(self) -> Any:
-        self.resent += self._next - self.confirmed
-        self._next = self._base = self.confirmed
-        self._outstanding.clear()
-        self._refused = None
-        self._connection = broker.connect(self._account.amqp_uri, name=f"replay {self._account.name}")
-        self.connections += 1
-        channel = self._connection.channel()
-        channel.confirm_select()
-        channel.events["basic_ack"].add(self._on_ack)
-        channel.events["basic_nack"].add(self._on_nack)
-        channel.events["basic_return"].add(self._on_return)
-        return channel
-
-    def _publish_on(self, channel: Any, on_progress: Callable[[int], None]) -> None:
-        heard_at = time.monotonic()
-        while self.confirmed < len(self._events):
-            wait_s = self._send(channel)
-            if broker.drain(self._connection, wait_s):
-                heard_at = time.monotonic()
-                while broker.drain(self._connection, 0):
-                    pass
-            self._connection.heartbeat_tick()
-            on_progress(self.confirmed)
-            if self._refused is not None:
-                raise ConnectionResetError(self._refused)
-            if self._outstanding and time.monotonic() - heard_at > _CONFIRM_TIMEOUT_S:
-                raise ConnectionResetError(f"no confirm for {_CONFIRM_TIMEOUT_S:.0f} s")
-
-    def _send(self, channel: Any) -> float:
-        """Send what the window and the time allow; return how long to listen for confirms before more can go."""
-        while self._next < len(self._events) and len(self._outstanding) < WINDOW:
-            event = self._events[self._next]
-            if self._paced and (early_s := (event.time - datetime.now(UTC)).total_seconds()) > 0:
-                return min(early_s, 1.0)
-            # Counted first: should the connection break while it is being written, it may have arrived.
-            self._outstanding.add(self._next)
-            self._next += 1
-            message = _message(event, history=self._history)
-            channel.basic_publish(message, exchange=broker.INTAKE, routing_key=event.type, mandatory=True)
-        return 1.0
-
-    def _on_ack(self, delivery_tag: int, multiple: bool) -> None:
-        index = self._base + delivery_tag - 1
-        if multiple:
-            self._outstanding -= {one for one in self._outstanding if one <= index}
-        else:
-            self._outstanding.discard(index)
-
-    def _on_nack(self, delivery_tag: int, multiple: bool) -> None:
-        self._refused = f"the broker refused delivery {delivery_tag}"
-
-    def _on_return(self, exception: Any, exchange: str, routing_key: str, message: Any) -> None:
-        self._refused = f"{routing_key} was returned: nothing is bound to the intake"
-
-
-def _message(event: LogEvent, *, history: bool) -> Any:
+def posting_of(event: LogEvent, *, history: bool, paced: bool) -> Posting:
+    """Return an event in CloudEvents' binary mode, as it goes to the intake."""
     headers = {
         "ce-specversion": "1.0",
         "ce-id": event.id,
@@ -190,14 +81,13 @@ def _message(event: LogEvent, *, history: bool) -> Any:
     }
     if history:
         headers["ce-history"] = "true"
-    return amqp.Message(
-        event.body,
-        application_headers=headers,
-        content_type="application/json",
-        delivery_mode=2,
-        message_id=event.id,
-        type=event.type,
-    )
+    return Posting(event.id, event.type, headers, event.body, event.time if paced else None)
+
+
+def publication_of(account: ReplayAccount, events: Sequence[LogEvent], *, as_live: bool) -> Publication:
+    """Return what publishes events to the intake. as_live: each at its own time, and not as history."""
+    postings = [posting_of(event, history=not as_live, paced=as_live) for event in events]
+    return Publication(account.amqp_uri, broker.INTAKE, postings, name=f"replay {account.name}")
 
 
 def replay_log(
@@ -226,7 +116,7 @@ def replay_log(
     seen = verdicts.times_seen(first.id) or 0
     copies = [event for event in events for _ in range(2 if twice else 1)]
     # The first event once more: when the door has counted it, everything before it has been decided.
-    publication = Publication(account, [*copies, first], history=not as_live, paced=as_live)
+    publication = publication_of(account, [*copies, first], as_live=as_live)
     began = time.monotonic()
     with _progress(say, log, len(copies)) as progress:
         publication.run(lambda done: progress.update(TaskID(0), completed=min(done, len(copies))))

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import amqp
 from sqlalchemy import text
 
 from eventkit import broker
@@ -93,11 +92,9 @@ def _found(installation: Installation, kept: ReplayAccount | None) -> tuple[Any,
 def _opens_the_broker(account: ReplayAccount) -> bool:
     try:
         connection = broker.connect(account.amqp_uri, name=f"replay {account.name}")
-    except amqp.exceptions.AccessRefused:
-        return False
-    except broker.LOST:
-        # The broker is away: that says nothing about the password.
-        return True
+    except broker.LOST as error:
+        # A broker that is away says nothing about the password; one that refuses it says so by this code.
+        return getattr(error, "reply_code", None) != 403
     broker.close_quietly(connection)
     return True
 

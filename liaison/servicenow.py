@@ -21,7 +21,13 @@ UPDATED = "servicenow.incident.updated"
 TYPES = "servicenow.*"
 
 _AWAITED = ("User Info", "Problem", "Vendor", "Evidence")
-_STATES = frozenset(("New", "Active", "Resolved", "Closed", *(f"Awaiting {what}" for what in _AWAITED)))
+_LEVELS = ("1 - High", "2 - Medium", "3 - Low")
+_WORDS: Mapping[str, Sequence[str]] = {
+    "incident_state": ("New", "Active", "Resolved", "Closed", *(f"Awaiting {what}" for what in _AWAITED)),
+    "priority": ("1 - Critical", "2 - High", "3 - Moderate", "4 - Low", "?", ""),
+    "impact": (*_LEVELS, "?", ""),
+    "urgency": (*_LEVELS, "?", ""),
+}
 _FINISHED = ("Resolved", "Closed")
 _NEEDED = ("number", "incident_state", "opened_at", "sys_updated_at")
 _USED = (
@@ -32,7 +38,10 @@ _USED = (
 _TITLE = "short_description"
 _UNKNOWN = ("?", "")
 _TIME = "%d-%m-%Y %H:%M"
-_MAX_CELL = 4_000
+# What the door takes. A row that it refused could be the one that opens its incident, and those after it would find
+# no ticket; so we look first.
+_MAX_CELL = 255
+_MAX_NUMBER_BYTES = 200
 # Labels of one number in two columns are not known to be one person, so each column has its own letter.
 _LABELS = {"caller_id": ("Caller", "C"), "assigned_to": ("Resolver", "R"), "resolved_by": ("Resolved by", "B")}
 
@@ -175,12 +184,13 @@ def _split(text: str) -> list[str] | None:
 
 def _row(line: int, cells: dict[str, str]) -> Row | Broken:
     for name, cell in cells.items():
-        if reason := _unfit(cell, is_used=name in _USED or name == _TITLE):
+        if reason := _unfit(cell, is_used=name in _USED):
             return Broken(line, f"{name}: {reason}")
-    if cells["number"] in _UNKNOWN:
-        return Broken(line, "number: is required")
-    if cells["incident_state"] not in _STATES:
-        return Broken(line, f"incident_state: {cells['incident_state'][:60]!r} is not a known state")
+    if cells["number"] in _UNKNOWN or len(cells["number"].encode()) > _MAX_NUMBER_BYTES:
+        return Broken(line, f"number: is required, with at most {_MAX_NUMBER_BYTES} bytes")
+    for name, words in _WORDS.items():
+        if name in cells and cells[name] not in words:
+            return Broken(line, f"{name}: {cells[name][:60]!r} is not one of {', '.join(filter(None, words))}")
     moments = {}
     for name in ("opened_at", "sys_updated_at"):
         try:
@@ -282,6 +292,7 @@ def _title(row: Row) -> str:
     """Return what the log says in a line: many logs have no descriptions, but categories."""
     told = row.cells.get(_TITLE, "")
     named = [row.cells.get(name, "") for name in ("category", "subcategory")]
+    told = "".join(character if character.isprintable() else " " for character in told)
     title = told if told not in _UNKNOWN else " / ".join(name for name in named if name not in _UNKNOWN)
     return title[:500] or row.number
 

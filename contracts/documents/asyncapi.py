@@ -35,6 +35,7 @@ _REQUIRED_HEADERS: Mapping[str, str] = {
     "ce-type": "The type, which is also the routing key.",
     "ce-subject": "What it is about: a ticket's number, an employee number, a delivery's id.",
     "ce-time": "When it happened, RFC 3339 in UTC.",
+    "ce-dataschema": "The schema of the data, `urn:liaison:schema:` and the type.",
     "ce-partitionkey": "Events of one key are handled in the order of `ce-sequence`.",
 }
 _OPTIONAL_HEADERS: Mapping[str, str] = {

@@ -11,7 +11,7 @@ from typing import Any
 from fastapi import Request
 from fastapi.responses import HTMLResponse, JSONResponse
 
-from eventkit.telemetry import Health
+from eventkit.page import Health
 from services.gateway import models, rules
 from services.gateway.access import action, guarded_router, parts_of
 

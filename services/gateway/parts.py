@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from eventkit.rpc import RpcClient
-from eventkit.telemetry import Health
+from eventkit.page import Health
 from services.gateway.intake import Intake
 
 T = TypeVar("T")

@@ -24,7 +24,6 @@ from eventkit.envelope import (
     RawEvent,
     decode_data,
     decode_time,
-    encode_data,
     partitionkey_of,
     read_any,
 )
@@ -36,7 +35,6 @@ _MAX_NAME_BYTES = 255
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 # CloudEvents 1.0.2, type system: a String has no control characters, surrogates or non-characters.
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
-_NUL = re.compile(rb"(?<!\\)(\\\\)*\\u0000")
 _MISSING = re.compile(r"missing required field `(\w+)`")
 
 
@@ -295,8 +293,6 @@ def _fact(event_type: str, data: bytes, mapping: TypeMapping | None) -> Fact:
         if getattr(fact, name) == "other" and (sent := msgspec.json.decode(data)[name]) != "other":
             # Readers take a word that they do not know for `other`; whoever sends it should hear of it.
             raise _bad_data(f"data.{name}", f"{sent!r} is not a word of its list", mapping)
-    if b"\\u0000" in data and _NUL.search(encode_data(fact)):
-        raise _bad_data("data", "has a text with a NUL character", mapping)
     return fact
 
 

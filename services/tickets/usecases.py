@@ -78,11 +78,7 @@ def _new_ticket(
 ) -> Row:
     requester = store.people.get(request.requester) if request.requester else None
     region = request.region or (requester["region"] if requester else None)
-    group = request.group or policy.group_of(region)
-    assignee = request.assignee
-    if assignee is None and not change.history:
-        assignee = _choose(store, group, change.moment)
-    store.moved(None, assignee)
+    group, assignee = _first_holder(store, policy, request, region, change)
     return store.tickets.add(
         number=rules.ticket_number(change.moment.year, store.next_number()),
         request_key=key,
@@ -98,7 +94,7 @@ def _new_ticket(
         requester=request.requester,
         requester_known=requester is not None or request.requester is None,
         assignee=assignee,
-        group_name=group if not change.history or request.group else None,
+        group_name=group,
         region=region,
         department=request.department or (requester["department"] if requester else None),
         category=request.category,
@@ -111,6 +107,19 @@ def _new_ticket(
         occurrences=1,
         history=change.history,
     )
+
+
+def _first_holder(
+    store: TicketStore, policy: Policy, request: TicketRequested, region: str | None, change: Change
+) -> tuple[str | None, str | None]:
+    """Return group and assignee: those asked for, else the region's (T3); history is taken as it was."""
+    if change.history:
+        group, assignee = request.group, request.assignee
+    else:
+        group = request.group or policy.group_of(region)
+        assignee = request.assignee or _choose(store, group, change.moment)
+    store.moved(None, assignee)
+    return group, assignee
 
 
 def _choose(store: TicketStore, group: str, moment: datetime) -> str | None:

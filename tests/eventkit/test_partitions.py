@@ -41,7 +41,7 @@ def test_order_holds_while_one_queue_becomes_three(desk: Any) -> None:
     load = threading.Thread(target=publish_until, args=(service, stop, published))
     load.start()
     try:
-        eventually(lambda: service.effects())
+        eventually(service.effects)
         change_partitions(
             service.installation,
             service.definition.name,

@@ -34,10 +34,9 @@ def places_that_know(system: System) -> list[str]:
             " where table_schema in ('public', 'eventkit') and table_type = 'BASE TABLE'",
         )
         for table in tables:
-            rows: list[Any] = system.rows(
-                service,
-                f"select to_jsonb(t)::text || coalesce({_bytes_of(system, service, table.name)}, '') as whole from {table.name} t",
-            )
+            in_bytes = _bytes_of(system, service, table.name)
+            statement = f"select to_jsonb(t)::text || coalesce({in_bytes}, '') as whole from {table.name} t"
+            rows: list[Any] = system.rows(service, statement)
             if any(SECRET in row.whole or MAIL in row.whole for row in rows):
                 found.append(f"{service}: {table.name}")
     return found

@@ -14,7 +14,8 @@ from eventkit import broker
 from eventkit.topology import VHOST, Binding, Exchange, Queue
 from liaison.administration import broker_of
 from liaison.installation import Installation
-from liaison.replay import CannotPublish, Publication
+from liaison.publication import CannotPublish
+from liaison.replay import publication_of
 from liaison.replay_account import ReplayAccount
 from liaison.servicenow import LogEvent
 
@@ -54,7 +55,7 @@ def ids_of(messages: list[amqp.Message]) -> list[int]:
 
 
 def test_everything_arrives_once_and_in_order_with_its_envelope(account: ReplayAccount) -> None:
-    publication = Publication(account, events_of(1500), history=True, paced=False)
+    publication = publication_of(account, events_of(1500), as_live=False)
     publication.run(lambda done: None)
     messages = arrived(account)
     assert ids_of(messages) == list(range(1500))
@@ -75,7 +76,7 @@ def test_everything_arrives_once_and_in_order_with_its_envelope(account: ReplayA
 def test_after_lost_connections_first_occurrences_are_complete_and_in_order(
     account: ReplayAccount, installation: Installation
 ) -> None:
-    publication = Publication(account, events_of(20_000), history=True, paced=False)
+    publication = publication_of(account, events_of(20_000), as_live=False)
     thread = threading.Thread(target=publication.run, args=(lambda done: None,))
     thread.start()
     cuts = 0
@@ -95,12 +96,12 @@ def test_after_lost_connections_first_occurrences_are_complete_and_in_order(
 def test_an_account_without_the_right_is_told_at_once(account: ReplayAccount) -> None:
     wrong = ReplayAccount("nobody", account.amqp_uri.replace("//admin:", "//nobody:"), "", "")
     with pytest.raises(CannotPublish, match="refuses the account"):
-        Publication(wrong, events_of(1), history=True, paced=False).run(lambda done: None)
+        publication_of(wrong, events_of(1), as_live=False).run(lambda done: None)
 
 
 def test_todays_times_are_waited_for(account: ReplayAccount) -> None:
     soon = datetime.now(UTC) + timedelta(seconds=0.6)
-    publication = Publication(account, events_of(1, at=soon), history=False, paced=True)
+    publication = publication_of(account, events_of(1, at=soon), as_live=True)
     publication.run(lambda done: None)
     assert datetime.now(UTC) >= soon
     [message] = arrived(account)

@@ -82,7 +82,9 @@ def test_one_line_in_a_foreign_encoding_is_told_and_costs_no_other() -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        pytest.param({"incident_state": "-100"}, "incident_state: '-100' is not a known state", id="unknown state"),
+        pytest.param(
+            {"incident_state": "-100"}, "incident_state: '-100' is not one of New, Active", id="unknown state"
+        ),
         pytest.param(
             {"sys_updated_at": "2016-02-29"},
             "sys_updated_at: '2016-02-29' is not a time like",
@@ -94,7 +96,9 @@ def test_one_line_in_a_foreign_encoding_is_told_and_costs_no_other() -> None:
         pytest.param({"category": "a\x00b"}, "category: a control character", id="a null character"),
         pytest.param({"category": '"open'}, "a quoted cell is not closed", id="an open quote"),
         pytest.param({"category": '"a"b'}, "goes on after its closing quote", id="text after a quote"),
-        pytest.param({"category": "x" * 5000}, "category: 5000 characters", id="a cell far too long"),
+        pytest.param({"category": "x" * 256}, "category: 256 characters", id="a cell too long for the door"),
+        pytest.param({"number": "号" * 67}, "number: is required, with at most 200 bytes", id="a number too long"),
+        pytest.param({"priority": "9 - Whatever"}, "priority: '9 - Whatever' is not one of", id="unknown priority"),
     ],
 )
 def test_a_broken_row_is_told_by_line_and_costs_no_other(change: Mapping[str, str], reason: str) -> None:

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import re
+import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
+from click.testing import CliRunner
 
 from deploy.local.mailbox import MailFolder
 from liaison.installation import Installation
+from liaison.publishers import rotate_publisher
+from liaison.replay import Verdicts, publication_of
+from liaison.replay import replay as command
+from liaison.replay_account import NoAccount, open_account
+from liaison.servicenow import OPENED, LogEvent
 from tests.eventkit.desk import eventually
 from tests.replay.comparison import check_events, check_facts, check_tickets
 from tests.replay.system import System, running_system
@@ -93,23 +101,33 @@ def test_hard_cases_end_as_the_truth_says_also_when_the_rows_come_twice(system: 
     check_facts(system, truth)
 
 
-def test_what_the_door_refuses_is_told_by_line_and_costs_no_other_row(system: System) -> None:
+def test_broken_rows_cost_no_other_row(system: System) -> None:
     lines = LOG.read_bytes().split(b"\n")[:40]
-    lines[10] = lines[10].replace(b"3 - Moderate", b"9 - Whatever")
+    lines[1] = lines[1].replace(b"3 - Moderate", b"9 - Whatever")
     lines[20] = lines[20].replace(b"29-02-2016", b"2016-02-29")
     taken = "select count(*) from accepted"
     before = system.one("gateway", taken)
 
     summary = system.replay(b"\n".join(lines))
 
-    assert [(one.line, one.field) for one in summary.refusals] == [(11, "data.priority")]
-    assert [one.line for one in summary.log.broken] == [21]
-    assert summary.exit_code == 1
-    # SN-C1, the caller of the cases written by hand, is not in these lines, so that every event is new.
-    assert system.one("gateway", taken) - before == summary.events - 1
-    again = system.replay(b"\n".join(lines))
-    assert [one.line for one in again.refusals] == [11]
-    assert system.one("gateway", taken) - before == summary.events - 1
+    assert [one.line for one in summary.log.broken] == [2, 21]
+    assert (summary.refusals, summary.exit_code) == ([], 1)
+    assert system.one("gateway", taken) - before == summary.events
+    # The row that opens the first incident is one of the broken ones: the next row opens it.
+    assert system.one("tickets", "select count(*) from ticket where externalref = 'INC0000045'") == 1
+    assert system.one("tickets", "select count(*) from eventkit.held_event") == 0
+
+
+def test_what_the_door_refuses_is_told_by_line(system: System) -> None:
+    account = open_account(system.installation, history=True)
+    good = LogEvent("good", OPENED, "INC-good", datetime(2016, 3, 1, tzinfo=UTC), b'{"short_description": "x"}', 2)
+    bad = replace(good, id="bad", subject="INC-bad", body=b"{}", line=3)
+    verdicts = Verdicts(system.installation, account)
+    for _ in range(2):
+        publication_of(account, [bad, good], as_live=False).run(lambda done: None)
+        assert verdicts.await_seen("good", 1, 10)
+        assert [(one.line, one.field) for one in verdicts.refusals([good, bad])] == [(3, "data.title")]
+    assert verdicts.times_seen("bad") == 0
 
 
 def test_with_todays_times_clocks_run_and_mails_go_out(system: System, servers: Installation) -> None:
@@ -130,6 +148,41 @@ def test_with_todays_times_clocks_run_and_mails_go_out(system: System, servers: 
     assert sum(map(int, opened)) == len(incidents)
     wanted = {f"{row.requester.lower()}@example.invalid" for row in tickets}
     eventually(lambda: wanted <= _mailed(servers, since=began), what="every requester has mail")
+
+
+def test_the_command_tells_what_was_left_out_and_ends_with_one(system: System, tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    lines = LOG.read_text("utf-8").splitlines()[:10]
+    path.write_text("\n".join([*lines[:5], lines[5].replace("New", "Newish", 1), *lines[6:]]), "utf-8")
+    called = [str(path), "--format", "servicenow", "--home", str(system.installation.home)]
+    result = CliRunner().invoke(command, called, env={"COLUMNS": "200"})
+    assert result.exit_code == 1, result.output
+    assert "broken line 6: incident_state: 'Newish' is not one of New" in result.output
+    assert "8 of" in result.output
+    path.write_text("nothing,of,use\n1,2,3\n")
+    result = CliRunner().invoke(command, called)
+    assert result.exit_code == 1
+    assert "the header has no number" in result.output
+
+
+def test_the_account_is_kept_for_its_owner_only_and_renewed_only_when_asked(system: System) -> None:
+    installation = system.installation
+    system.replay("\n".join(LOG.read_text("utf-8").splitlines()[:3]).encode())
+    path = installation.home / "publishers/servicenow.json"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    kept = open_account(installation, history=True)
+    assert kept == open_account(installation, history=False)
+    assert kept.token not in repr(kept)
+
+    path.unlink()
+    with pytest.raises(NoAccount, match="--renew gives it a new one"):
+        open_account(installation, history=True)
+    renewed = open_account(installation, history=True, renew=True)
+    assert renewed.amqp_uri != kept.amqp_uri
+
+    # What is kept does not open the doors any more: an operator has rotated it.
+    rotate_publisher(installation, "servicenow")
+    assert open_account(installation, history=True).token != renewed.token
 
 
 def _mailed(servers: Installation, *, since: datetime) -> set[str]:
