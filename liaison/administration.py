@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from eventkit import partitions as partitioning
@@ -18,8 +17,7 @@ from eventkit.broker import queue_name
 from eventkit.database import open_engine
 from liaison import services
 from liaison.installation import Installation
-
-console = Console()
+from liaison.terminal import console
 
 
 @contextmanager

@@ -31,6 +31,9 @@ class _LazyGroup(click.Group):
     """Imports a command when it is used, so that `liaison --help` answers at once."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        import httpx
+        from sqlalchemy.exc import OperationalError
+
         from eventkit.errors import LiaisonError
         from liaison.installation import NoInstallation
 
@@ -38,6 +41,9 @@ class _LazyGroup(click.Group):
             return super().invoke(ctx)
         except (NoInstallation, LiaisonError) as refusal:
             raise click.ClickException(str(refusal)) from None
+        except (httpx.TransportError, OperationalError) as error:
+            first = str(getattr(error, "orig", error)).strip().partition("\n")[0]
+            raise click.ClickException(f"{first}\nIs it running? `liaison status` shows every part.") from None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)

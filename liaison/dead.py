@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
-from rich.console import Console
 from rich.table import Table
 from sqlalchemy import Engine
 
@@ -16,8 +15,8 @@ from eventkit.database import open_engine
 from eventkit.errors import NotFound
 from liaison import services
 from liaison.installation import Installation
+from liaison.terminal import console
 
-console = Console()
 _SERVICE = click.argument("service", type=click.Choice(list(services.HOSTED)))
 
 

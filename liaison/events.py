@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 
 import click
-from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from sqlalchemy import text
 
 from eventkit.database import open_engine
 from liaison.events_check import check
 from liaison.installation import Installation
-
-console = Console()
+from liaison.terminal import console
 
 
 @click.group()
@@ -45,10 +43,11 @@ def list_events(subject: str | None, event_type: str | None, source: str | None,
             {"subject": subject, "type": event_type, "source": source, "limit": limit},
         ).all()
     engine.dispose()
-    table = Table("time", "type", "source", "subject", "no.", "id")
+    table = Table("time", "type", "source", "subject", "no.", Column("id", overflow="fold"))
     for row in rows:
         moment = row.time.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-        kind = f"{row.type} (history)" if row.history else row.type
+        short = row.type.removeprefix("liaison.").removesuffix(".v1")
+        kind = f"{short} (history)" if row.history else short
         table.add_row(moment, kind, row.source, row.subject, str(row.sequence or ""), row.id)
     console.print(table)
 

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Sequence
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from deploy.local import accounts
@@ -20,8 +19,7 @@ from liaison import services
 from liaison.administration import apply_topology, migrate_all
 from liaison.installation import Installation, NoInstallation
 from liaison.sample_day import play
-
-console = Console()
+from liaison.terminal import console
 
 
 def environment(installation: Installation, name: str) -> dict[str, str]:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import importlib
 
 import click
-from rich.console import Console
 
 from eventkit.database import open_engine
 from eventkit.errors import Unavailable
 from eventkit.forgetting import forget as forget_in
 from liaison import services
 from liaison.installation import Installation
-
-console = Console()
+from liaison.terminal import console
 
 
 @click.group()

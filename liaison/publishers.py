@@ -9,17 +9,15 @@ from dataclasses import dataclass
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import click
-from rich.console import Console
 from rich.table import Table
 from sqlalchemy import Connection, text
 
 from eventkit import broker, topology
 from eventkit.database import open_engine
 from liaison.installation import Installation, NoInstallation
+from liaison.terminal import console
 from liaison.tokens import new_token
 from services.gateway import rules
-
-console = Console()
 
 
 class CannotAdd(Exception):

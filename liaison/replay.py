@@ -28,13 +28,13 @@ from liaison.installation import Installation, NoInstallation
 from liaison.publication import CannotPublish, Posting, Publication
 from liaison.replay_account import NoAccount, ReplayAccount, open_account
 from liaison.servicenow import Log, LogEvent, NotALog, Times
+from liaison.terminal import console
 
 _VERDICT_TIMEOUT_S = 30.0
 _JUDGED_PER_S = 200
 _QUIET_S = 1.0
 _AS_LIVE_S = 300.0
 _SHOWN = 200
-console = Console()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
-from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from sqlalchemy import create_engine, text
@@ -18,13 +17,13 @@ from sqlalchemy import create_engine, text
 from deploy.local.mailbox import MailFolder
 from liaison.installation import Installation
 from liaison.publishers import PublisherAccount, add_publisher, rotate_publisher
+from liaison.terminal import console
 
 _PUBLISHERS: Mapping[str, list[str]] = {
     "hr": ["liaison.person.changed.v1"],
     "oa": ["liaison.ticket.requested.v1", "liaison.ticket.update_requested.v1"],
 }
 _PATIENCE_S = 30.0
-console = Console()
 
 # 员工编号、姓名、部门、地区、组、角色、经理
 _PEOPLE = (
@@ -35,6 +34,15 @@ _PEOPLE = (
     ("E2001", "林晓雯", "财务部", "华东", "", "", "E1000"),
     ("E2002", "何志远", "采购部", "华南", "", "", "E1000"),
     ("E2003", "吴桐", "生产部", "西南", "", "", "E1000"),
+)
+
+# 编号、标题、请求人、渠道、优先级、多久以前报的。最后一张几秒后就到响应期限。
+_NOW = timedelta(0)
+_REQUESTS = (
+    ("oa-1", "OA 无法登录，提示密码错误", "E2001", "web", 3, _NOW),
+    ("oa-2", "采购合同打印出来是乱码", "E2002", "hotline", 2, _NOW),
+    ("oa-3", "生产线扫码枪连不上系统", "E2003", "chat", 2, _NOW),
+    ("oa-4", "全厂报工系统打不开", "E2003", "hotline", 1, timedelta(minutes=14, seconds=56)),
 )
 
 
@@ -77,14 +85,8 @@ def _events(day: str) -> Iterator[tuple[str, dict[str, Any]]]:
             "manager": manager,
         }
         yield "hr", _event(day, f"person-{number}", "/hr", "liaison.person.changed.v1", number, now, person)
-    requests = (
-        ("oa-1", "OA 无法登录，提示密码错误", "E2001", "web", 3, now),
-        ("oa-2", "采购合同打印出来是乱码", "E2002", "hotline", 2, now),
-        ("oa-3", "生产线扫码枪连不上系统", "E2003", "chat", 2, now),
-        # Reported a while ago, so that its first response falls due a few seconds from now.
-        ("oa-4", "全厂报工系统打不开", "E2003", "hotline", 1, now - timedelta(minutes=14, seconds=56)),
-    )
-    for key, title, requester, channel, priority, moment in requests:
+    for key, title, requester, channel, priority, ago in _REQUESTS:
+        moment = now - ago
         data = {"title": title, "requester": requester, "channel": channel, "priority": priority}
         reference = f"{day}-{key}"
         event = _event(day, key, "/oa", "liaison.ticket.requested.v1", reference, moment, data)
@@ -151,6 +153,12 @@ def _mails(installation: Installation) -> int:
     return MailFolder(installation.home / "smtp").count()
 
 
+def _opened(installation: Installation) -> float:
+    page = httpx.get(f"http://127.0.0.1:{installation.page_port('metrics')}/facts", timeout=10).text
+    lines = [line for line in page.splitlines() if line.startswith("liaison_tickets_opened_total{")]
+    return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
+
+
 def _wait(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + _PATIENCE_S
     while not condition() and time.monotonic() < deadline:
@@ -165,13 +173,11 @@ def _show(installation: Installation, day: str, mails: int, took_s: float) -> No
         state = {"new": "待处理", "resolved": "已解决", "closed": "已解决"}.get(row.state, "处理中")
         table.add_row(row.number, row.title, state, row.assignee or "—", row.group_name or "—", f"{due}{late}")
     console.print(table)
-    page = httpx.get(f"http://127.0.0.1:{installation.page_port('metrics')}/facts", timeout=10).text
-    opened = sum(
-        float(line.rsplit(" ", 1)[1]) for line in page.splitlines() if line.startswith("liaison_tickets_opened_total{")
-    )
+    # The page is made at most every few seconds, so that the count may be a moment behind.
+    _wait(lambda: _opened(installation) >= len(_REQUESTS))
     console.print(f"邮件 {mails} 封：{installation.smtp_page_url}", soft_wrap=True)
     console.print(
-        f"指标 liaison_tickets_opened_total = {opened:g}：http://127.0.0.1:{installation.page_port('metrics')}/facts",
+        f"指标 liaison_tickets_opened_total = {_opened(installation):g}：http://127.0.0.1:{installation.page_port('metrics')}/facts",
         soft_wrap=True,
     )
     console.print(f"用时 {took_s:.1f} 秒")

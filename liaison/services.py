@@ -33,9 +33,10 @@ def definition(name: str) -> ServiceDefinition:
     """Return what a service does, without running it."""
     if name == GATEWAY:
         return ServiceDefinition(GATEWAY)
+    found = service_class(name)
     from eventkit.service import define
 
-    return define(service_class(name))
+    return define(found)
 
 
 def folder(name: str) -> Path:

@@ -8,16 +8,15 @@ from contextlib import contextmanager
 from hashlib import sha256
 
 import click
-from rich.console import Console
 from rich.table import Table
 from sqlalchemy import Connection, text
 
 from eventkit.database import open_engine
 from liaison.installation import Installation, NoInstallation
+from liaison.terminal import console
 from services.gateway import rules
 from services.gateway.rules import Role, Scope
 
-console = Console()
 _PEOPLE = [str(role) for role in Role if role is not Role.PUBLISHER]
 
 
