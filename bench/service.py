@@ -5,7 +5,8 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, Column, Identity, MetaData, Table, Text
 
 from contracts.gateway import TicketRequested
-from contracts.tickets import TicketOpened, TicketState
+from contracts.tickets import TicketOpened
+from contracts.words import TicketState
 from eventkit.envelope import Event
 from eventkit.service import Stored, handles
 from eventkit.work import Work

@@ -7,35 +7,8 @@ from typing import Annotated, ClassVar
 
 import msgspec
 
-from contracts.fact import EmployeeNumber, Fact, Moment, Name, Priority, Text, Word
-
-
-class Channel(Word):
-    """The way in by which a request came (T1); each has its own targets."""
-
-    HOTLINE = "hotline"
-    CHAT = "chat"
-    MAIL = "mail"
-    WEB = "web"
-    SPECIALIST = "specialist"
-    EVENT = "event"
-    OTHER = "other"
-
-
-class AskedState(Word):
-    """The state into which another system asks to bring a ticket."""
-
-    # These words are the same as those of TicketState today, and need not stay so. pylint: disable=duplicate-code
-
-    NEW = "new"
-    IN_PROGRESS = "in_progress"
-    AWAITING_USER = "awaiting_user"
-    AWAITING_PROBLEM = "awaiting_problem"
-    AWAITING_VENDOR = "awaiting_vendor"
-    AWAITING_EVIDENCE = "awaiting_evidence"
-    RESOLVED = "resolved"
-    CLOSED = "closed"
-    OTHER = "other"
+from contracts.fact import EmployeeNumber, Fact, Moment, Name, Priority, Text
+from contracts.words import Channel, TicketState
 
 
 class TicketRequested(Fact, frozen=True, kw_only=True):
@@ -60,7 +33,7 @@ class TicketRequested(Fact, frozen=True, kw_only=True):
     department: Name | None = None
     group: Name | None = None
     assignee: EmployeeNumber | None = None
-    state: AskedState = AskedState.NEW
+    state: TicketState = TicketState.NEW
 
 
 class TicketUpdateRequested(Fact, frozen=True, kw_only=True):
@@ -73,7 +46,7 @@ class TicketUpdateRequested(Fact, frozen=True, kw_only=True):
     TYPE: ClassVar[str] = "liaison.ticket.update_requested.v1"
 
     number: Name | None = None
-    state: AskedState | None = None
+    state: TicketState | None = None
     assignee: EmployeeNumber | None = None
     unassigned: bool = False
     group: Name | None = None

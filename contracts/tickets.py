@@ -5,21 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from contracts.fact import EmployeeNumber, Fact, Moment, Name, Priority, Word
-from contracts.gateway import Channel
-
-
-class TicketState(Word):
-    """Where a ticket stands; people see 待处理, 处理中 or 已解决 (T5)."""
-
-    NEW = "new"
-    IN_PROGRESS = "in_progress"
-    AWAITING_USER = "awaiting_user"
-    AWAITING_PROBLEM = "awaiting_problem"
-    AWAITING_VENDOR = "awaiting_vendor"
-    AWAITING_EVIDENCE = "awaiting_evidence"
-    RESOLVED = "resolved"
-    CLOSED = "closed"
-    OTHER = "other"
+from contracts.words import Channel, TicketState
 
 
 class Target(Word):

@@ -10,8 +10,8 @@ from typing import TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from eventkit.rpc import RpcClient
 from eventkit.page import Health
+from eventkit.rpc import RpcClient
 from services.gateway.intake import Intake
 
 T = TypeVar("T")

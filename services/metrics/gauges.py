@@ -15,10 +15,10 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Literal
 
-from contracts.gateway import Channel
 from contracts.notify import Medium
 from contracts.register import FACTS
-from contracts.tickets import Target, TicketState
+from contracts.tickets import Target
+from contracts.words import Channel, TicketState
 
 MICROSECONDS = 1_000_000
 #: Upper ends in seconds, exactly at the limits of service levels (notes/notify-metrics.md 3.2).

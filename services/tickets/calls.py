@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from contracts.fact import Fact
-from contracts.gateway import AskedState, TicketRequested, TicketUpdateRequested
-from contracts.tickets import TicketState
+from contracts.gateway import TicketRequested, TicketUpdateRequested
+from contracts.words import TicketState
 from eventkit.errors import NotFound, RuleBroken
 from services.tickets import rules, usecases
 from services.tickets.rules import FINISHED, Policy
@@ -92,7 +92,7 @@ def bring_to(
     policy: Policy,
     arguments: Mapping[str, Any],
     actor: str | None,
-    state: AskedState,
+    state: TicketState,
     *,
     reopening: bool = False,
 ) -> dict[str, Any]:
@@ -107,16 +107,16 @@ def bring_to(
     return shown(usecases.change_ticket(store, policy, row, request, Change(store.work.now, actor)))
 
 
-def _check_step(before: TicketState, state: AskedState, *, reopening: bool) -> None:
+def _check_step(before: TicketState, state: TicketState, *, reopening: bool) -> None:
     finished = before in FINISHED
-    if reopening != finished and state is AskedState.IN_PROGRESS:
+    if reopening != finished and state is TicketState.IN_PROGRESS:
         reason = "only a resolved or closed ticket can be reopened" if reopening else "the ticket must be reopened"
         raise RuleBroken(reason, field="state")
-    if state is AskedState.IN_PROGRESS and before is TicketState.IN_PROGRESS:
+    if state is TicketState.IN_PROGRESS and before is TicketState.IN_PROGRESS:
         raise RuleBroken("somebody has responded already", field="state")
-    if state is AskedState.RESOLVED and finished:
+    if state is TicketState.RESOLVED and finished:
         raise RuleBroken(f"the ticket is {rules.state_text(before)} already", field="state")
-    if state is AskedState.CLOSED and before is not TicketState.RESOLVED:
+    if state is TicketState.CLOSED and before is not TicketState.RESOLVED:
         raise RuleBroken("only a resolved ticket can be closed", field="state")
 
 

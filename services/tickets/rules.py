@@ -6,8 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from contracts.gateway import AwaySpan, Channel
-from contracts.tickets import Target, TicketState
+from contracts.gateway import AwaySpan
+from contracts.tickets import Target
+from contracts.words import Channel, TicketState
 
 #: A live event's own time is believed when it lies this close to its arrival (design: the event).
 BELIEVED_BEFORE = timedelta(hours=24)

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from contracts import tickets as facts
-from contracts.gateway import AskedState, PersonChanged, TicketRequested, TicketUpdateRequested
+from contracts.gateway import PersonChanged, TicketRequested, TicketUpdateRequested
+from contracts.words import TicketState
 from eventkit.envelope import Event
 from eventkit.service import Configured, Stored, answers, fires, handles
 from eventkit.timers import Timer
@@ -125,24 +126,24 @@ class TicketsService:
     @answers(command=True)
     def respond_ticket(self, arguments: Mapping[str, Any]) -> Any:
         """Take a ticket up: the first answer."""
-        return self._bring_to(arguments, AskedState.IN_PROGRESS)
+        return self._bring_to(arguments, TicketState.IN_PROGRESS)
 
     @answers(command=True)
     def resolve_ticket(self, arguments: Mapping[str, Any]) -> Any:
         """Give a solution."""
-        return self._bring_to(arguments, AskedState.RESOLVED)
+        return self._bring_to(arguments, TicketState.RESOLVED)
 
     @answers(command=True)
     def reopen_ticket(self, arguments: Mapping[str, Any]) -> Any:
         """Say that a solution did not hold."""
-        return self._bring_to(arguments, AskedState.IN_PROGRESS, reopening=True)
+        return self._bring_to(arguments, TicketState.IN_PROGRESS, reopening=True)
 
     @answers(command=True)
     def close_ticket(self, arguments: Mapping[str, Any]) -> Any:
         """Finish a resolved ticket."""
-        return self._bring_to(arguments, AskedState.CLOSED)
+        return self._bring_to(arguments, TicketState.CLOSED)
 
-    def _bring_to(self, arguments: Mapping[str, Any], state: AskedState, *, reopening: bool = False) -> Any:
+    def _bring_to(self, arguments: Mapping[str, Any], state: TicketState, *, reopening: bool = False) -> Any:
         actor = self.store.work.actor
         return calls.bring_to(self.store, self.settings.policy, arguments, actor, state, reopening=reopening)
 

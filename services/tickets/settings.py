@@ -9,8 +9,8 @@ from typing import Annotated
 
 import msgspec
 
-from contracts.gateway import Channel
-from contracts.tickets import Target, TicketState
+from contracts.tickets import Target
+from contracts.words import Channel, TicketState
 from eventkit.errors import BadSettings
 from services.tickets.rules import Policy
 

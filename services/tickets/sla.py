@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from contracts.tickets import SlaBreached, SlaMet, SlaWarned, Target, TicketState
+from contracts.tickets import SlaBreached, SlaMet, SlaWarned, Target
+from contracts.words import TicketState
 from services.tickets.rules import FINISHED, Clock, Policy
 from services.tickets.telling import Change, Row, tell
 

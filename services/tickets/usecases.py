@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from contracts.gateway import AskedState, AwaySpan, PersonChanged, TicketRequested, TicketUpdateRequested
+from contracts.gateway import AwaySpan, PersonChanged, TicketRequested, TicketUpdateRequested
 from contracts.tickets import (
     Target,
     TicketAssigned,
@@ -18,8 +18,8 @@ from contracts.tickets import (
     TicketResolved,
     TicketResponded,
     TicketResumed,
-    TicketState,
 )
+from contracts.words import TicketState
 from eventkit.envelope import new_id
 from eventkit.errors import BadMessage
 from services.tickets import rules, sla
@@ -63,8 +63,8 @@ def open_ticket(
     store.note(row["number"], change.moment, change.actor, "group", after=row["group_name"])
     store.note(row["number"], change.moment, change.actor, "assignee", after=row["assignee"])
     tell(store, TicketOpened, row, policy, change)
-    if request.state not in (AskedState.NEW, AskedState.OTHER):
-        row = _enter(store, policy, row, TicketState(str(request.state)), change)
+    if request.state not in (TicketState.NEW, TicketState.OTHER):
+        row = _enter(store, policy, row, request.state, change)
     return str(row["number"])
 
 
@@ -166,11 +166,11 @@ def change_ticket(store: TicketStore, policy: Policy, row: Row, request: TicketU
         _comment(store, policy, row, request.comment, change)
     if request.solution is not None:
         row = store.tickets.change(row, solution=request.solution)
-    if request.state is None or request.state is AskedState.OTHER:
+    if request.state is None or request.state is TicketState.OTHER:
         return row
     if request.resolved_by:
         row = store.tickets.change(row, resolved_by=request.resolved_by)
-    return _enter(store, policy, row, TicketState(str(request.state)), change)
+    return _enter(store, policy, row, request.state, change)
 
 
 def _change_fields(store: TicketStore, policy: Policy, row: Row, request: TicketUpdateRequested, change: Change) -> Row:

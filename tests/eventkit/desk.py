@@ -17,7 +17,8 @@ from sqlalchemy import Engine, text
 
 from contracts.fact import Fact
 from contracts.gateway import TicketRequested
-from contracts.tickets import TicketOpened, TicketState
+from contracts.tickets import TicketOpened
+from contracts.words import TicketState
 from eventkit import broker, schema, topology
 from eventkit.database import open_engine
 from eventkit.definition import Handler, ServiceDefinition

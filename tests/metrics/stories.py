@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from contracts.fact import Fact
-from contracts.gateway import Channel, EventRefused, PersonChanged, TicketRequested
+from contracts.gateway import EventRefused, PersonChanged, TicketRequested
 from contracts.notify import Medium, NotificationAccepted, NotificationFailed
 from contracts.tickets import (
     SlaBreached,
@@ -25,8 +25,8 @@ from contracts.tickets import (
     TicketResolved,
     TicketResponded,
     TicketResumed,
-    TicketState,
 )
+from contracts.words import Channel, TicketState
 from eventkit.envelope import Event, new_id, partitionkey_of
 
 NOW = datetime(2026, 3, 20, 12, 0, tzinfo=UTC)

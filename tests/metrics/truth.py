@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from contracts.gateway import Channel, EventRefused, PersonChanged
+from contracts.gateway import EventRefused, PersonChanged
 from contracts.notify import Medium, NotificationAccepted, NotificationFailed
 from contracts.register import FACTS
 from contracts.tickets import (
@@ -20,8 +20,8 @@ from contracts.tickets import (
     TicketReopened,
     TicketResolved,
     TicketResponded,
-    TicketState,
 )
+from contracts.words import Channel, TicketState
 from eventkit.envelope import Event
 
 _LIMITS_S = (300, 900, 1800, 3600, 14400, 28800, 86400, 259200)

@@ -13,8 +13,9 @@ from typing import Any
 from nameko.containers import ServiceContainer
 
 from contracts.fact import Fact
-from contracts.gateway import Channel, PersonChanged
-from contracts.tickets import SlaBreached, SlaWarned, Target, TicketResolved, TicketState
+from contracts.gateway import PersonChanged
+from contracts.tickets import SlaBreached, SlaWarned, Target, TicketResolved
+from contracts.words import Channel, TicketState
 from deploy.local.mailbox import KeptMail, MailFolder
 from deploy.local.mailserver import KEEP, MailServer, Verdict
 from eventkit import broker, topology

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from contracts.gateway import AwaySpan, Channel
-from contracts.tickets import Target, TicketState
+from contracts.gateway import AwaySpan
+from contracts.tickets import Target
+from contracts.words import Channel, TicketState
 from eventkit.errors import BadSettings
 from services.tickets import rules
 from services.tickets.rules import Clock, Engineer

@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from contracts.gateway import AskedState, PersonChanged, TicketRequested, TicketUpdateRequested
+from contracts.gateway import PersonChanged, TicketRequested, TicketUpdateRequested
+from contracts.words import TicketState
 from eventkit.errors import NotFound, RuleBroken
 from eventkit.rpc import RpcClient
 from liaison.installation import Installation
@@ -111,12 +112,12 @@ def test_a_second_request_with_the_same_key_is_an_occurrence(tickets: Desk) -> N
 def test_updates_of_another_system_follow_the_ticket_to_its_end(tickets: Desk) -> None:
     tickets.publish(
         asked("ERP-1"),
-        update("ERP-1", 2, state=AskedState.IN_PROGRESS, assignee="E5"),
-        update("ERP-1", 3, state=AskedState.AWAITING_USER),
-        update("ERP-1", 4, state=AskedState.IN_PROGRESS, comment="用户已回复"),
-        update("ERP-1", 5, state=AskedState.RESOLVED, solution="换了墨盒"),
-        update("ERP-1", 6, state=AskedState.IN_PROGRESS),
-        update("ERP-1", 7, state=AskedState.CLOSED),
+        update("ERP-1", 2, state=TicketState.IN_PROGRESS, assignee="E5"),
+        update("ERP-1", 3, state=TicketState.AWAITING_USER),
+        update("ERP-1", 4, state=TicketState.IN_PROGRESS, comment="用户已回复"),
+        update("ERP-1", 5, state=TicketState.RESOLVED, solution="换了墨盒"),
+        update("ERP-1", 6, state=TicketState.IN_PROGRESS),
+        update("ERP-1", 7, state=TicketState.CLOSED),
     )
     tickets.start()
     eventually(lambda: "ticket.closed" in types(tickets))
@@ -141,7 +142,7 @@ def test_updates_of_another_system_follow_the_ticket_to_its_end(tickets: Desk) -
 
 
 def test_an_update_of_an_unknown_ticket_is_kept_as_dead_with_the_reason(tickets: Desk) -> None:
-    tickets.publish(update("ERP-9", 1, state=AskedState.RESOLVED))
+    tickets.publish(update("ERP-9", 1, state=TicketState.RESOLVED))
     tickets.start()
     reason = eventually(lambda: tickets.rows("select reason from eventkit.held_event where state = 'dead'"))
     assert "no ticket 'ERP-9'" in reason[0].reason
@@ -166,8 +167,8 @@ def test_history_arms_no_timer_and_its_misses_are_found_when_the_clock_stops(tic
     then = datetime(2016, 3, 1, 9, 0, tzinfo=UTC)
     tickets.publish(
         asked("INC1", priority=1, time=then, history=True),
-        update("INC1", 2, state=AskedState.IN_PROGRESS, time=then + timedelta(minutes=20), history=True),
-        update("INC1", 3, state=AskedState.RESOLVED, time=then + timedelta(hours=1), history=True),
+        update("INC1", 2, state=TicketState.IN_PROGRESS, time=then + timedelta(minutes=20), history=True),
+        update("INC1", 3, state=TicketState.RESOLVED, time=then + timedelta(hours=1), history=True),
     )
     tickets.start()
     eventually(lambda: "ticket.resolved" in types(tickets))
