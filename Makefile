@@ -28,7 +28,7 @@ check: ## Check format, style, types, repetitions, the direction of imports and 
 
 faults: ## Run every fault scenario at full size
 	deploy/local/install.sh dev
-	.venv/bin/pytest -m faults tests
+	.venv/bin/python -m tests.faults
 
 bench: ## Measure, beside the peers
 	deploy/local/install.sh dev

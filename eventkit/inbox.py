@@ -63,27 +63,33 @@ def _storable(value: Any) -> Any:
     return value.replace("\x00", "\ufffd") if isinstance(value, str) else value
 
 
+_BEGIN = text(
+    "with held as materialized (select partitionkey from eventkit.held_subject"
+    " where partitionkey = any(:keys) order by partitionkey for update)"
+    " select now() as now, (select array_agg(partitionkey) from held) as held"
+)
+
+
 def begin(connection: Connection, partitionkeys: Collection[str]) -> tuple[datetime, set[str]]:
     """Return the transaction's moment and which of the subjects are held; their rows stay locked."""
     row = connection.execute(
-        text(
-            "with held as materialized (select partitionkey from eventkit.held_subject"
-            " where partitionkey = any(:keys) order by partitionkey for update)"
-            " select now() as now, (select array_agg(partitionkey) from held) as held"
-        ),
+        _BEGIN,
         {"keys": sorted(partitionkeys)},
     ).one()
     return row.now, set(row.held or ())
 
 
+_ADMIT = text(
+    "insert into eventkit.inbox (source, id, type, state)"
+    " select s, i, t, 'handled' from unnest(cast(:sources as text[]), cast(:ids as text[]),"
+    " cast(:types as text[])) as e (s, i, t) on conflict do nothing returning source, id"
+)
+
+
 def admit(connection: Connection, received: Sequence[Received]) -> set[EventKey]:
     """Record the events as handled and return those that were not known before."""
     rows = connection.execute(
-        text(
-            "insert into eventkit.inbox (source, id, type, state)"
-            " select s, i, t, 'handled' from unnest(cast(:sources as text[]), cast(:ids as text[]),"
-            " cast(:types as text[])) as e (s, i, t) on conflict do nothing returning source, id"
-        ),
+        _ADMIT,
         {
             "sources": [one.source for one in received],
             "ids": [one.id for one in received],

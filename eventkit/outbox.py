@@ -28,16 +28,18 @@ def sequenced(connection: Connection, events: Sequence[Event[Any]]) -> list[Even
     return numbered
 
 
+_ADVANCE = text(
+    "insert into eventkit.subject_sequence as s (partitionkey, last)"
+    " select * from unnest(cast(:keys as text[]), cast(:counts as bigint[]))"
+    " on conflict (partitionkey) do update set last = s.last + excluded.last"
+    " returning partitionkey, last"
+)
+
+
 def _advance(connection: Connection, counts: dict[str, int]) -> dict[str, int]:
     # Sorted keys keep two transactions that touch the same subjects from waiting for each other in a circle.
     keys = sorted(counts)
-    statement = text(
-        "insert into eventkit.subject_sequence as s (partitionkey, last)"
-        " select * from unnest(cast(:keys as text[]), cast(:counts as bigint[]))"
-        " on conflict (partitionkey) do update set last = s.last + excluded.last"
-        " returning partitionkey, last"
-    )
-    rows = connection.execute(statement, {"keys": keys, "counts": [counts[key] for key in keys]})
+    rows = connection.execute(_ADVANCE, {"keys": keys, "counts": [counts[key] for key in keys]})
     return {row.partitionkey: row.last for row in rows}
 
 
@@ -94,10 +96,13 @@ def unsent(connection: Connection, *, limit: int, besides: Sequence[int] = ()) -
     ]
 
 
+_MARK_SENT = text("update eventkit.outbox set sent_at = now() where position = any(:positions)")
+
+
 def mark_sent(connection: Connection, positions: Sequence[int]) -> None:
     """Record that the broker has these rows."""
     connection.execute(
-        text("update eventkit.outbox set sent_at = now() where position = any(:positions)"),
+        _MARK_SENT,
         {"positions": list(positions)},
     )
 

@@ -1,0 +1,73 @@
+"""Faults of the parts: the broker stops, the broker is killed, the database is killed and stays away."""
+
+from __future__ import annotations
+
+import random
+import time
+
+from tests.faults.house import House, Size, Stage
+from tests.faults.oracle import Verdict
+
+# A quorum queue that was declared less than this long before a kill -9 may stay unusable for ever (RabbitMQ 3.10).
+SETTLED_S = 6.0
+
+
+def broker_gone(stage: Stage, seed: int, size: Size) -> Verdict:
+    """The broker is stopped at a third of the load and killed at a half of it; everybody comes back unaided."""
+    dice = random.Random(seed)
+    with stage.house() as house:
+        replicas = [house.replica("source"), house.replica("desk"), house.replica("desk")]
+        load = house.load(seed, size, rate=size.events / 8 if not size.is_full else size.rate, subjects=100)
+        house.eventually(lambda: load.share >= 1 / 3, 600, "a third of the load")
+        stage.servers.stop("rabbitmq")
+        _pause(house, dice.uniform(0, size.outage_s / 3))
+        stage.servers.start("rabbitmq")
+        back_s = _first_effect_after(house)
+        house.eventually(lambda: load.share >= 1 / 2, 600, "half of the load")
+        house.eventually(lambda: time.monotonic() - house.declared_at > SETTLED_S, SETTLED_S + 1)
+        stage.servers.kill9("rabbitmq")
+        _pause(house, dice.uniform(0, size.outage_s / 3))
+        stage.servers.start("rabbitmq")
+        stage.notes["first effect after s"] = [round(back_s, 1), round(_first_effect_after(house), 1)]
+        load.wait()
+        house.settle(load)
+        assert all(one.is_alive and one.starts == 1 for one in replicas), "a replica ended because of the broker"
+        return house.verdict(load)
+
+
+def database_gone(stage: Stage, seed: int, size: Size) -> Verdict:
+    """PostgreSQL is killed under load and stays away: nothing dies of it, no process ends, all is handled after."""
+    with stage.house() as house:
+        replicas = [house.replica("source"), house.replica("desk"), house.replica("desk")]
+        load = house.load(seed, size, total=10**9 if size.is_full else size.events)
+        house.eventually(lambda: len(load.acknowledged) >= 300, 60, "some load")
+        stage.servers.kill9("postgresql")
+        _pause(house, size.outage_s)
+        assert all(one.is_alive for one in replicas), "a replica ended because of the database"
+        stage.servers.start("postgresql")
+        back_s = _first_effect_after(house)
+        if size.is_full:
+            _pause(house, 10)
+            load.stop()
+        load.wait()
+        house.settle(load)
+        stage.notes["first effect after s"] = round(back_s, 1)
+        assert all(one.is_alive and one.starts == 1 for one in replicas), "a replica ended because of the database"
+        return house.verdict(load)
+
+
+def _pause(house: House, seconds: float) -> None:
+    ends_at = time.monotonic() + seconds
+    house.eventually(lambda: time.monotonic() > ends_at, seconds + 5)
+
+
+def _first_effect_after(house: House) -> float:
+    started = time.monotonic()
+    # The pool's connections may all be broken by the outage.
+    for engine in house.engines.values():
+        engine.dispose()
+    last = house.one("desk", "select coalesce(max(position), 0) from fault_effect")
+    house.eventually(
+        lambda: house.one("desk", "select coalesce(max(position), 0) from fault_effect") > last, 90, "a first effect"
+    )
+    return time.monotonic() - started
