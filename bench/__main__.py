@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +22,7 @@ from bench.plan import Plan, quick_plan
 # The rows of a group share servers; those with every service up each have their own.
 _GROUPS = (("handler", "tickets", "relay", "latency", "timers", "decoding"), ("intake",), ("replay",))
 ROWS = tuple(name for group in _GROUPS for name in group)
+_ROW_LIMIT_S = 1200.0
 _RESULT = Path(__file__).resolve().parents[1] / ".liaison" / "bench.json"
 
 
@@ -69,15 +73,34 @@ def _measure(rows: tuple[str, ...], plan: Plan, home: Path | None) -> tuple[list
 
 
 def _measure_row(name: str, lab: Lab, plan: Plan) -> list[Figure] | None:
+    """Return a row's figures, or None when it could not be measured; the other rows are measured all the same."""
     begun = time.monotonic()
     console.print(f"[bold]{name}[/bold]")
     try:
-        figures: list[Figure] = importlib.import_module(f"bench.{name}").measure(lab, plan)
-    except Ended as error:
-        console.print(f"[red]{name} was not measured:[/red] {escape(str(error))}\n{escape(lab.ends_of_logs())}")
+        with _within(_ROW_LIMIT_S + 20 * plan.hold_s):
+            figures: list[Figure] = importlib.import_module(f"bench.{name}").measure(lab, plan)
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        console.print(f"[red]{name} was not measured:[/red] {escape(reason)}\n{escape(lab.ends_of_logs())}")
         return None
     console.print(f"  took {time.monotonic() - begun:.0f} s")
     return figures
+
+
+@contextmanager
+def _within(seconds: float) -> Iterator[None]:
+    """Raise Ended in the block when it takes longer than this: every wait has its own limit, this one is for bugs."""
+
+    def end(number: int, frame: object) -> None:
+        raise Ended(f"not done within {seconds:.0f} s")
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 if __name__ == "__main__":

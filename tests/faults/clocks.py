@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+from collections import Counter
 from datetime import timedelta
 
 from sqlalchemy import Engine, text
@@ -106,3 +107,40 @@ def _judge(house: House) -> Verdict:
     }
     effects = [oracle.Effect(one, one, 1) for one in fired]
     return judge(oracle.Evidence(attempted=armed, acknowledged=armed, effects=effects, discarded=cancelled, told=fired))
+
+
+def caller_killed(stage: Stage, seed: int, size: Size) -> Verdict:
+    """The process dies before, during and after calls to the outside.
+
+    Every call is recorded once. One that may be repeated is made at least once; one that may not, at most once, and
+    is recorded as unknown when nobody can tell.
+    """
+    dice = random.Random(seed)
+    count = 400 if size.is_full else 100
+    keys = [f"{kind} {number}" for number in range(count) for kind in ("once", "repeatable")]
+    with stage.house() as house:
+        with house.engines[house.desk].begin() as connection:
+            now = connection.execute(text("select clock_timestamp()")).scalar_one()
+            work = Work(connection, source="/test", now=now)
+            for key in keys:
+                work.job(key.split()[0], key=key, subject=key, payload={})
+            work.flush()
+        caller = house.replica("caller", _job_plan(dice))
+        house.replica("caller")
+        tend = Tending(caller, size.restarts // 2, _job_plan, dice)
+        left = "select count(*) from eventkit.timer"
+        house.eventually(lambda: not house.one("desk", left) and not tend.left > 0, 120, "all calls are made", tend)
+        calls = Counter(row.key for row in house.rows("desk", "select key from fault_outside"))
+        outcomes = {row.key: row.outcome for row in house.rows("desk", "select * from fault_recorded")}
+        stage.notes |= {"starts": caller.starts, "unknown": sum(one == "Unknown" for one in outcomes.values())}
+        twice = [key for key in keys if key.startswith("once") and calls[key] > 1]
+        never = [key for key in keys if outcomes.get(key) == "Done" and not calls[key]]
+        assert not twice, f"{len(twice)} calls were made again that must not be"
+        assert not never, f"{len(never)} calls are recorded as done that never reached the outside"
+        recorded = [row.key for row in house.rows("desk", "select key from fault_recorded order by position")]
+        effects = [oracle.Effect(key, key, 1) for key in recorded]
+        return judge(oracle.Evidence(attempted=keys, acknowledged=keys, effects=effects, told=recorded))
+
+
+def _job_plan(dice: random.Random) -> str:
+    return f"{dice.choice(['job.claimed', 'job.called', 'job.recorded'])}:kill:{dice.randint(2, 9)}"

@@ -23,7 +23,7 @@ def consumer_killed(stage: Stage, seed: int, size: Size) -> Verdict:
         point = dice.choice(["consumer.committed", "consumer.committed", "consumer.handled"])
         return f"{point}:kill:{dice.randint(1 + (point == 'consumer.handled'), 4)}"
 
-    with stage.house() as house:
+    with stage.house(partitions=1 + seed % 2) as house:
         house.replica("source")
         desk = house.replica("desk", plan(dice))
         load = house.load(seed, size, total=10**9)
@@ -65,7 +65,7 @@ def rolling_restart(stage: Stage, seed: int, size: Size) -> Verdict:
     An orderly stop must not even cause a repeat: everything that was committed was acknowledged.
     """
     dice = random.Random(seed)
-    with stage.house(single_active=True) as house:
+    with stage.house(partitions=1 + seed % 2) as house:
         desks = [house.replica("desk"), house.replica("desk")]
         sources = [house.replica("source"), house.replica("source")]
         load = house.load(seed, size, total=10**9, rate=size.rate / 2)

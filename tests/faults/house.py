@@ -23,6 +23,7 @@ from deploy.local.servers import Servers, running_servers
 from eventkit import broker, topology
 from eventkit.database import open_engine
 from eventkit.envelope import Event, encode_data, to_headers
+from eventkit.partitions import advance
 from tests.eventkit.desk import admin_of, database_of
 from tests.faults import service
 from tests.faults.load import Load
@@ -87,15 +88,21 @@ def stage() -> Iterator[Stage]:
 class House:
     """Databases, queues and replicas of one run.
 
-    single_active: whether the desk's queue feeds one replica at a time, as it must. clock: the desk only fires timers.
-    heartbeat_s, slow_s: what the replicas are started with.
+    single_active: whether the desk's queue feeds one replica at a time, as it must. partitions: how many queues the
+    desk has. heartbeat_s, slow_s: what the replicas are started with.
     """
 
     def __init__(
-        self, stage: Stage, *, single_active: bool = True, heartbeat_s: int = 0, slow_s: float = 0, kind: str = "desk"
+        self,
+        stage: Stage,
+        *,
+        single_active: bool = True,
+        partitions: int = 1,
+        heartbeat_s: int = 0,
+        slow_s: float = 0,
     ) -> None:
         number = next(_numbers)
-        self.stage, self._kind = stage, kind
+        self.stage, self._partitions = stage, partitions
         self.source, self.desk = f"source{number}", f"desk{number}"
         # Not `liaison.events`, so that scenarios can be played side by side.
         self.events = f"{self.source}.events"
@@ -108,6 +115,8 @@ class House:
         }
         for engine in self.engines.values():
             service.metadata.create_all(engine)
+            with engine.begin() as connection:
+                advance(connection, 1, partitions)
         self._environment = {
             "AMQP_URI": self.uri,
             "LIAISON_TEST_EVENTS": self.events,
@@ -128,7 +137,7 @@ class House:
         for exchange in (broker.RPC, broker.REPLIES):
             self.admin.declare(topology.Exchange(exchange, "direct"))
         self.admin.declare(topology.Exchange(self.events, "topic"))
-        for parts in topology.partition_parts(self.desk, [TicketRequested.TYPE], 1, 1):
+        for parts in topology.partition_parts(self.desk, [TicketRequested.TYPE], 1, self._partitions):
             for part in parts:
                 if isinstance(part, topology.Queue) and not single_active:
                     self._call_put_queue(part.name)
@@ -299,11 +308,14 @@ class House:
         ]
 
     def queued(self) -> int:
-        """Return how many events wait in the desk's queue for delivery."""
+        """Return how many events wait in the desk's queues for delivery."""
         connection = broker.connect(self.uri, name="faults look")
-        _, ready, _ = connection.channel().queue_declare(broker.queue_name(self.desk, 1, 0), passive=True)
+        channel, waiting = connection.channel(), 0
+        for number in range(self._partitions):
+            _, ready, _ = channel.queue_declare(broker.queue_name(self.desk, 1, number), passive=True)
+            waiting += int(ready)
         broker.close_quietly(connection)
-        return int(ready)
+        return waiting
 
     def repeats(self) -> int:
         """Return how many events were handed in again although they had been committed."""

@@ -14,6 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from eventkit import broker, consumer, handling, held, inbox, outbox, timers
+from eventkit.firing import JobCalling
 from eventkit.handling import EventHandling
 
 _ACTIONS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
@@ -89,6 +90,9 @@ def plant(spec: str) -> None:
     _after(handling, "_settle_drained", lambda _: points.reach("drain.written"))
     _after(EventHandling, "drain", lambda found: points.reach("drain.committed") if found else None)
     _after(timers, "remove", lambda _: points.reach("timers.written"))
+    _before(JobCalling, "_call", lambda: points.reach("job.claimed"))
+    _after(JobCalling, "_call", lambda _: points.reach("job.called"))
+    _after(JobCalling, "_record_once", lambda _: points.reach("job.recorded"))
     # The settling of dead events: `set_state` is where replay and discard are half done.
     _after(held, "set_state", lambda _: points.reach("settle.written"))
 
@@ -244,6 +248,17 @@ def _nobody_named() -> None:
     EventHandling.run = anonymous  # type: ignore[method-assign]
 
 
+def _blind_repeat() -> None:
+    """A call whose process died is made again, whatever its policy says."""
+    claim = JobCalling._claim
+
+    def forgetful(self: Any) -> Any:
+        claimed = claim(self)
+        return claimed and (*claimed[:2], False)
+
+    JobCalling._claim = forgetful  # type: ignore[method-assign]
+
+
 def _held_first() -> None:
     """The inbox is asked which subjects are held before it has waited for other consumers of the same events."""
     begin = inbox.begin
@@ -273,6 +288,7 @@ GUARDS: dict[str, Callable[[], None]] = {
     "orderly-stop": _abrupt_stop,
     "named-culprit": _nobody_named,
     "held-after-admit": _held_first,
+    "unknown-outcome": _blind_repeat,
 }
 
 

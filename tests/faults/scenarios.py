@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tests.faults.clocks import timers
+from tests.faults.clocks import caller_killed, timers
 from tests.faults.consumers import (
     consumer_frozen,
     consumer_killed,
@@ -49,6 +49,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "poison": Scenario(poison, ("attempts",)),
     "database gone": Scenario(database_gone, ("outage",), takes_servers=True),
     "timers": Scenario(timers, ("timer-version",)),
+    "caller killed": Scenario(caller_killed, ("unknown-outcome",)),
     "killed while waiting": Scenario(killed_while_waiting, ("held-subject", "hold-in-commit", "one-settlement")),
     "one percent bad": Scenario(one_percent_bad, ("named-culprit",), only_full=True),
 }

@@ -18,15 +18,19 @@ from sqlalchemy import BigInteger, Boolean, Column, DateTime, Identity, Integer,
 from contracts.gateway import TicketRequested
 from contracts.tickets import TicketOpened
 from contracts.words import TicketState
+from eventkit.database import open_engine
+from eventkit.definition import Done, Failed, Unknown
 from eventkit.envelope import Event
 from eventkit.errors import RuleBroken, TryLater
-from eventkit.service import Stored, answers, fires, handles
+from eventkit.service import Stored, answers, fires, handles, records
 from eventkit.timers import Timer
 from eventkit.work import Work
 
 _NAME = os.environ.get("LIAISON_TEST_NAME", "faults")
 # Time that a handler takes, so that a second delivery comes while the first still runs.
 _SLOW_S = float(os.environ.get("LIAISON_TEST_SLOW_S", "0"))
+# How long a call may take before its process is taken for dead.
+_LEASE_S = 1.0
 
 metadata = MetaData()
 
@@ -97,6 +101,21 @@ ended = Table(
     Column("number", Text, nullable=False),
     Column("generation", Integer, nullable=False),
     comment="Generations of timers that were cancelled or replaced before they fired",
+)
+outside = Table(
+    "fault_outside",
+    metadata,
+    _position(),
+    Column("key", Text, nullable=False),
+    comment="The world outside: a row for each call that reached it",
+)
+recorded = Table(
+    "fault_recorded",
+    metadata,
+    _position(),
+    Column("key", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    comment="What the service believes to have come of its calls",
 )
 
 
@@ -187,6 +206,10 @@ class ClockStore:
         generation = timer.payload["generation"]
         self.work.rows(fired).append(number=timer.subject, generation=generation, due_at=timer.due_at)
 
+    def record_call(self, timer: Timer, outcome: Done | Failed | Unknown) -> None:
+        """Record what came of a call."""
+        self.work.rows(recorded).append(key=timer.key, outcome=type(outcome).__name__)
+
 
 class ClockService:
     """Fires timers."""
@@ -204,4 +227,30 @@ class ClockService:
         self.store.breach(timer)
 
 
-SERVICES = {"source": SourceService, "desk": DeskService, "clock": ClockService}
+def call_outside(timer: Timer) -> str:
+    """Reach the world outside, which keeps no track of who has called before."""
+    engine = open_engine(os.environ["DATABASE_URI"], name="outside", pool_size=1)
+    with engine.begin() as connection:
+        connection.execute(outside.insert().values(key=timer.key))
+    engine.dispose()
+    return "reached"
+
+
+class CallerService:
+    """Calls the world outside: of one kind of call a repeat does no harm, of the other it does."""
+
+    name = _NAME
+    store: ClockStore = Stored(ClockStore)
+
+    @records("repeatable", call=call_outside, repeat_after_crash=True, lease_s=_LEASE_S)
+    def on_repeatable(self, timer: Timer, outcome: Done | Failed | Unknown) -> None:
+        """Write down what came of it."""
+        self.store.record_call(timer, outcome)
+
+    @records("once", call=call_outside, repeat_after_crash=False, lease_s=_LEASE_S)
+    def on_once(self, timer: Timer, outcome: Done | Failed | Unknown) -> None:
+        """Write down what came of it."""
+        self.store.record_call(timer, outcome)
+
+
+SERVICES = {"source": SourceService, "desk": DeskService, "clock": ClockService, "caller": CallerService}
