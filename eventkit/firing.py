@@ -91,7 +91,7 @@ class TimerFiring:
             return 60.0
         try:
             fired = self._fire(BATCH)
-        except DBAPIError as error:
+        except Exception as error:
             if is_lost_connection(error) or is_serialization_failure(error):
                 raise
             # One effect broke the transaction; one by one, only that one is put off.
@@ -113,7 +113,7 @@ class TimerFiring:
                 work = Work(connection, source=self._definition.source, now=now)
                 self._run(work, due, now)
                 work.flush()
-        except DBAPIError as error:
+        except Exception as error:  # What one effect wrote cannot be stored: the timer waits, the others go on.
             if failed is None or is_lost_connection(error) or is_serialization_failure(error):
                 raise
             self._put_off(failed, error)
@@ -156,10 +156,11 @@ class TimerFiring:
         log.error("timer put off", extra={"kind": timer.kind, "timer": timer.key, "problem": reason})
         _put_off_in(work, timer)
 
-    def _put_off(self, timer: Timer, error: DBAPIError) -> None:
+    def _put_off(self, timer: Timer, error: Exception) -> None:
+        origin = getattr(error, "orig", None) or error
         with self._engine.begin() as connection:
             now = connection.execute(text("select now()")).scalar_one()
-            self._arm_again(Work(connection, source="", now=now), timer, f"{type(error.orig).__name__}: {error.orig}")
+            self._arm_again(Work(connection, source="", now=now), timer, f"{type(origin).__name__}: {origin}")
 
 
 def _put_off_in(work: Work, timer: Timer) -> None:
@@ -246,6 +247,9 @@ class JobCalling:
             except DBAPIError as error:
                 if not is_serialization_failure(error):
                     raise
+            except Exception:  # The job comes back when its lease ends, by its policy; the other jobs go on.
+                log.exception("job not recorded", extra={"kind": timer.kind, "job": timer.key})
+                return
 
     def _record_once(self, job: Job, timer: Timer, outcome: Done | Failed | Unknown) -> None:
         with self._engine.begin() as connection:

@@ -258,7 +258,7 @@ class EventHandling:
             self._drain_subject(subject, limit=limit, bad=bad)
         except _Culprit as culprit:
             self._drain_subject(subject, limit=limit, bad=bad | {culprit.received.key: culprit.reason})
-        except DBAPIError as error:
+        except Exception as error:  # Whatever cannot be written belongs to one event; tried alone, it is found.
             if limit == 1 or is_lost_connection(error) or is_serialization_failure(error):
                 raise
             self._drain_marked(subject, limit=1, bad=bad)
@@ -330,7 +330,7 @@ def _waiting_events(connection: Connection, subject: str, *, limit: int) -> list
 def _flush_or_blame(work: Work, waiting: Sequence[Received], limit: int) -> None:
     try:
         work.flush()
-    except DBAPIError as error:
+    except Exception as error:
         if limit == 1 and waiting and not (is_lost_connection(error) or is_serialization_failure(error)):
             raise _Culprit(waiting[0], _reason(error)) from error
         raise

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from time import monotonic
 from typing import Protocol
@@ -74,6 +75,7 @@ class ServiceProcess:
         self._running: dict[str, tuple[_Runs, threading.Thread]] = {}
         self._stopping = False
         self._pages: dict[str, Callable[[], bytes]] = {}
+        self._page: ThreadingHTTPServer | None = None
 
     def add_page(self, path: str, content: Callable[[], bytes]) -> None:
         """Serve one more page of Prometheus text beside `/metrics`."""
@@ -140,8 +142,8 @@ class ServiceProcess:
 
     def _serve(self) -> None:
         self.metrics.registry.register(StoredMetrics(self.engine))
-        server = serve_page(self.settings.page_port, self.metrics.registry, self.ready, self.live, self._pages)
-        self.page_port = server.server_address[1]
+        page = serve_page(self.settings.page_port, self.metrics.registry, self.ready, self.live, self._pages)
+        self._page, self.page_port = page, page.server_address[1]
         log.info("started", extra={"service": self.definition.name, "page_port": self.page_port, "pid": os.getpid()})
 
     def stop(self, *, grace_s: float = 30.0) -> None:
@@ -154,6 +156,9 @@ class ServiceProcess:
                 self._running[name][0].stop()
             for name in names:
                 self._running[name][1].join(timeout=max(deadline - monotonic(), 0.1))
+        if self._page is not None:
+            self._page.shutdown()
+            self._page.server_close()
         self.engine.dispose()
         log.info("stopped", extra={"service": self.definition.name})
 

@@ -142,5 +142,34 @@ def caller_killed(stage: Stage, seed: int, size: Size) -> Verdict:
         return judge(oracle.Evidence(attempted=keys, acknowledged=keys, effects=effects, told=recorded))
 
 
+def poisoned_clocks(stage: Stage, seed: int, size: Size) -> Verdict:
+    """Among timers and jobs are some whose effect or record breaks: the others go on, and no process ends."""
+    dice = random.Random(seed)
+    good = [f"T{number}" for number in range(300)]
+    bad = [f"{kind} {number}" for kind in ("nul", "bad") for number in range(2)]
+    keys = dice.sample(good + bad, len(good) + len(bad))
+    with stage.house() as house:
+        with house.engines[house.desk].begin() as connection:
+            now = connection.execute(text("select clock_timestamp()")).scalar_one()
+            work = Work(connection, source="/test", now=now)
+            for key in keys:
+                work.rows(ticket).add(number=key, generation=1, is_armed=True)
+                _arm(work, key, 1, 0)
+                work.job("once", key=key, subject=key, payload={})
+            work.flush()
+        clock, caller = house.replica("clock"), house.replica("caller")
+        done = "select count(distinct number) + (select count(distinct key) from fault_recorded) from fault_fired"
+        house.eventually(lambda: house.one("desk", done) >= 2 * len(good), 20, "all sound ones are done")
+        assert clock.is_alive, "a poisoned timer ended the process"
+        assert caller.is_alive, "a poisoned job ended the process"
+        left = {(row.kind, row.key) for row in house.rows("desk", "select kind, key from eventkit.timer")}
+        assert left == {(kind, key) for kind in ("breach", "once") for key in bad}, f"left over: {left}"
+        fired = [row.number for row in house.rows("desk", "select number from fault_fired order by position")]
+        fired += [f"job {row.key}" for row in house.rows("desk", "select key from fault_recorded order by position")]
+        effects = [oracle.Effect(key, key, 1) for key in fired]
+        wanted = [*good, *(f"job {key}" for key in good)]
+        return judge(oracle.Evidence(attempted=wanted, acknowledged=wanted, effects=effects, told=fired))
+
+
 def _job_plan(dice: random.Random) -> str:
     return f"{dice.choice(['job.claimed', 'job.called', 'job.recorded'])}:kill:{dice.randint(2, 9)}"

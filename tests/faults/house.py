@@ -232,15 +232,16 @@ class House:
 
     def settle(self, load: Load | None = None, *, tend: Callable[[], None] | None = None, events: int = 0) -> None:
         """Wait until all is handled and sent, or nothing has moved for PATIENCE_S."""
-        last, moved_at = (-1, -1), time.monotonic()
+        last: tuple[int, ...] = ()
+        moved_at = time.monotonic()
         while True:
             if tend is not None:
                 tend()
             with suppress(SQLAlchemyError):
-                now = (self.seen(), self._unsent())
+                now = (self.seen(), self._unsent(), self._held(), sum(one.starts for one in self.replicas))
                 if load is None or load.is_done:
                     missing = self._missing(load) if load else events - now[0]
-                    if missing <= 0 and now[1] == 0 and self._idle():
+                    if missing <= 0 and now[1:3] == (0, 0):
                         return
                 if now != last:
                     last, moved_at = now, time.monotonic()
@@ -256,8 +257,8 @@ class House:
         unsent = "select count(*) from eventkit.outbox where sent_at is null"
         return int(self.one("source", unsent)) + int(self.one("desk", unsent))
 
-    def _idle(self) -> bool:
-        return not self.one("desk", "select count(*) from eventkit.held_event where state = 'held'")
+    def _held(self) -> int:
+        return int(self.one("desk", "select count(*) from eventkit.held_event where state = 'held'"))
 
     def verdict(self, load: Load | None = None, **known: Any) -> Verdict:
         """Judge the run. known: parts of the evidence that the scenario knows better."""

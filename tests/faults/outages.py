@@ -35,6 +35,23 @@ def broker_gone(stage: Stage, seed: int, size: Size) -> Verdict:
         return house.verdict(load)
 
 
+def broker_frozen(stage: Stage, seed: int, size: Size) -> Verdict:
+    """The broker keeps its connections and answers nobody, until long after everybody has given it up."""
+    with stage.house(heartbeat_s=1) as house:
+        replicas = [house.replica("source"), house.replica("desk"), house.replica("desk")]
+        load = house.load(seed, size, rate=size.rate / 2)
+        house.eventually(lambda: load.share >= 1 / 3, 600, "a third of the load")
+        stage.servers.pause("rabbitmq")
+        _pause(house, max(size.outage_s, 5))
+        assert all(one.is_alive for one in replicas), "a replica ended because of the broker"
+        stage.servers.resume("rabbitmq")
+        stage.notes["first effect after s"] = round(_first_effect_after(house), 1)
+        load.wait()
+        house.settle(load)
+        assert all(one.is_alive and one.starts == 1 for one in replicas), "a replica ended because of the broker"
+        return house.verdict(load)
+
+
 def database_gone(stage: Stage, seed: int, size: Size) -> Verdict:
     """PostgreSQL is killed under load and stays away: nothing dies of it, no process ends, all is handled after."""
     with stage.house() as house:

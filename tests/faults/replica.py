@@ -108,8 +108,10 @@ class Replica:
             self._nursery.forget(self.pid)
         return gone
 
+    def whole_log(self) -> str:
+        """Return what all its processes said."""
+        return self.log.read_text("utf-8", "replace") if self.log is not None and self.log.exists() else ""
+
     def end_of_log(self, lines: int = 15) -> str:
         """Return what the process said last."""
-        if self.log is None or not self.log.exists():
-            return "(no log)"
-        return "\n".join(self.log.read_text("utf-8", "replace").splitlines()[-lines:])
+        return "\n".join(self.whole_log().splitlines()[-lines:])

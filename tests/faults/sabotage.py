@@ -14,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from eventkit import broker, consumer, handling, held, inbox, outbox, timers
-from eventkit.firing import JobCalling
+from eventkit.firing import JobCalling, TimerFiring
 from eventkit.handling import EventHandling
 
 _ACTIONS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
@@ -259,6 +259,11 @@ def _blind_repeat() -> None:
     JobCalling._claim = forgetful  # type: ignore[method-assign]
 
 
+def _no_putting_off() -> None:
+    """A timer whose effect cannot be stored takes the whole batch along, and the loop."""
+    TimerFiring.step = lambda self: 0.0 if self._fire(200) else 0.2  # type: ignore[method-assign]
+
+
 def _held_first() -> None:
     """The inbox is asked which subjects are held before it has waited for other consumers of the same events."""
     begin = inbox.begin
@@ -289,6 +294,7 @@ GUARDS: dict[str, Callable[[], None]] = {
     "named-culprit": _nobody_named,
     "held-after-admit": _held_first,
     "unknown-outcome": _blind_repeat,
+    "patient-timers": _no_putting_off,
 }
 
 

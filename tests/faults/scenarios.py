@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tests.faults.clocks import caller_killed, timers
+from tests.faults.clocks import caller_killed, poisoned_clocks, timers
 from tests.faults.consumers import (
     consumer_frozen,
     consumer_killed,
@@ -19,7 +19,7 @@ from tests.faults.consumers import (
 )
 from tests.faults.house import Size, Stage
 from tests.faults.oracle import Verdict
-from tests.faults.outages import broker_gone, database_gone
+from tests.faults.outages import broker_frozen, broker_gone, database_gone
 from tests.faults.relays import relay_frozen, relay_killed
 from tests.faults.waiting import killed_while_waiting
 
@@ -45,11 +45,13 @@ SCENARIOS: Mapping[str, Scenario] = {
     "consumer frozen": Scenario(consumer_frozen, ("held-after-admit",)),
     "same event thrice": Scenario(same_event_thrice, ("inbox",)),
     "broker gone": Scenario(broker_gone, ("mark-after-confirm",), takes_servers=True),
+    "broker frozen": Scenario(broker_frozen, ("mark-after-confirm",), takes_servers=True, only_full=True),
     "rolling restart": Scenario(rolling_restart, ("orderly-stop", "single-active")),
     "poison": Scenario(poison, ("attempts",)),
     "database gone": Scenario(database_gone, ("outage",), takes_servers=True),
     "timers": Scenario(timers, ("timer-version",)),
     "caller killed": Scenario(caller_killed, ("unknown-outcome",)),
+    "poisoned clocks": Scenario(poisoned_clocks, ("patient-timers",)),
     "killed while waiting": Scenario(killed_while_waiting, ("held-subject", "hold-in-commit", "one-settlement")),
     "one percent bad": Scenario(one_percent_bad, ("named-culprit",), only_full=True),
 }

@@ -199,7 +199,11 @@ class ClockStore:
             time.sleep(_SLOW_S)
 
     def breach(self, timer: Timer) -> None:
-        """Record that the timer fired."""
+        """Record that the timer fired, unless it is a poisoned one."""
+        if timer.key.startswith("nul"):
+            self.work.rows(gate).add(name="with \x00 inside")
+        if timer.key.startswith("bad"):
+            raise RuleBroken("bad timer")
         row = self.work.rows(ticket).get(timer.subject)
         if row is not None:
             self.work.rows(ticket).change(row, is_armed=False)
@@ -207,7 +211,11 @@ class ClockStore:
         self.work.rows(fired).append(number=timer.subject, generation=generation, due_at=timer.due_at)
 
     def record_call(self, timer: Timer, outcome: Done | Failed | Unknown) -> None:
-        """Record what came of a call."""
+        """Record what came of a call, unless it is a poisoned one."""
+        if timer.key.startswith("nul"):
+            self.work.rows(gate).add(name="with \x00 inside")
+        if timer.key.startswith("bad"):
+            raise RuleBroken("bad call")
         self.work.rows(recorded).append(key=timer.key, outcome=type(outcome).__name__)
 
 

@@ -122,7 +122,8 @@ def test_a_database_or_broker_that_is_away_is_a_503_and_nothing_is_lost() -> Non
             door.engine.dispose()
             arrived = "select array_agg(id order by id) from accepted"
             eventually(lambda: door.one(arrived) == ["before", "during", "waiting"], 40)
-            servers.kill9("rabbitmq")
+            # In order: a queue declared a moment before a kill -9 stays unusable on 3.10, and this one is that young.
+            servers.stop("rabbitmq")
             assert door.post_structured(attributes(id="after"), data()).status_code == 202
             answer = door.ask("GET", "/v1/tickets", door.token("admin"))
             assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
