@@ -74,11 +74,19 @@ class Lab:
         finally:
             engine.dispose()
 
-    def clear_broker(self) -> None:
-        """Delete every queue and every exchange of earlier measurements."""
+    def close(self) -> None:
+        """Close what is open to the servers."""
+        self._stop_looking()
+        self.admin.close()
+
+    def _stop_looking(self) -> None:
         if self._channel is not None:
             broker.close_quietly(self._channel.connection)
             self._channel = None
+
+    def clear_broker(self) -> None:
+        """Delete every queue and every exchange of earlier measurements."""
+        self._stop_looking()
         found = self.admin.found()
         for queue in found.queues:
             self.admin._call("DELETE", f"/queues/{topology.VHOST}/{queue.name}", ok=(204, 404))
@@ -173,7 +181,7 @@ def open_lab(parts: Sequence[str] = ("rabbitmq", "postgresql"), home: Path | Non
         try:
             yield lab
         finally:
-            lab.admin.close()
+            lab.close()
 
 
 def _keep_commit_moments(servers: Servers) -> None:

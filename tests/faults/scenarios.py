@@ -45,7 +45,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "consumer frozen": Scenario(consumer_frozen, ("held-after-admit",)),
     "same event thrice": Scenario(same_event_thrice, ("inbox",)),
     "broker gone": Scenario(broker_gone, ("mark-after-confirm",), takes_servers=True),
-    "broker frozen": Scenario(broker_frozen, ("mark-after-confirm",), takes_servers=True, only_full=True),
+    "broker frozen": Scenario(broker_frozen, ("inbox",), takes_servers=True, only_full=True),
     "rolling restart": Scenario(rolling_restart, ("orderly-stop", "single-active")),
     "poison": Scenario(poison, ("attempts",)),
     "database gone": Scenario(database_gone, ("outage",), takes_servers=True),
