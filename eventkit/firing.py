@@ -20,6 +20,7 @@ from eventkit.timers import Timer
 from eventkit.work import Work
 
 POLL_S = 0.2
+BUSY_S = 0.02
 BATCH = 200
 # A timer whose effect fails waits longer each time, up to this long; it is never dropped.
 MAX_BACKOFF_S = 3600.0
@@ -89,6 +90,10 @@ class TimerFiring:
         """Fire what is due and return the seconds until more may be."""
         if not self._definition.effects:
             return 60.0
+        with self._engine.connect() as connection:
+            due_in_s = timers.next_due_in_s(connection, jobs=False)
+        if due_in_s is None or due_in_s > 0:
+            return pause_until(due_in_s)
         try:
             fired = self._fire(BATCH)
         except Exception as error:
@@ -96,10 +101,8 @@ class TimerFiring:
                 raise
             # One effect broke the transaction; one by one, only that one is put off.
             fired = sum(self._fire(1) for _ in range(BATCH))
-        if fired:
-            return 0.0
-        with self._engine.connect() as connection:
-            return pause_until(timers.next_due_in_s(connection, jobs=False))
+        # What is due and was not fired is in another worker's hands.
+        return 0.0 if fired else BUSY_S
 
     def _fire(self, most: int) -> int:
         failed: Timer | None = None
@@ -219,7 +222,7 @@ class JobCalling:
                 connection.execute(
                     text(
                         "with next as (select id, running_until is not null as interrupted from eventkit.timer"
-                        " where is_job and kind = any(:kinds) and due_at <= clock_timestamp()"
+                        " where is_job and kind = any(:kinds) and due_at <= (select clock_timestamp())"
                         " and (running_until is null or running_until < clock_timestamp())"
                         " order by due_at limit 1 for update skip locked)"
                         " update eventkit.timer t set attempts = attempts + 1, running_until = clock_timestamp()"

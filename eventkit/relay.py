@@ -17,6 +17,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from eventkit import broker, outbox, wire
+from eventkit.database import open_engine
 from eventkit.errors import BrokenTopology
 from eventkit.outbox import Unsent
 from eventkit.telemetry import ServiceMetrics, log
@@ -41,8 +42,10 @@ class Relay:
         self._uri = uri
         self._service = service
         self._engine = engine
-        # A poll that needs no transaction takes one message to the database instead of three.
-        self._reading = engine.execution_options(isolation_level="AUTOCOMMIT")
+        # A poll that needs no transaction takes one message to the database instead of three. The engine is its own:
+        # putting a borrowed connection's isolation level back fails past SQLAlchemy when the database is killed.
+        address = engine.url.render_as_string(hide_password=False)
+        self._reading = open_engine(address, name=f"{service} relay", pool_size=1, isolation_level="AUTOCOMMIT")
         self._metrics = metrics
         self._stopping = threading.Event()
         self._work = threading.Event()
@@ -86,6 +89,7 @@ class Relay:
                 self._connection = None
             self.last_seen = monotonic()
             self._stopping.wait(_RETRY_S)
+        self._reading.dispose()
 
     def _lead(self) -> Any:
         """Return a publishing channel, or None while another relay leads."""

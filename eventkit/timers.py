@@ -108,12 +108,14 @@ _ARM = _insert.on_conflict_do_update(
     },
 )
 
+# As a subquery the moment is one value, so that the index is read up to it; a volatile function would be asked for
+# every timer that there is.
 # The filter runs row by row in due order until enough subjects are ours, so that two workers share the due timers
 # instead of waiting for each other. The locks go with the transaction, also when the process is killed.
 _DUE = text(
     "with due as materialized ("
     "  select id, kind, key, subject, due_at, payload, version, attempts from eventkit.timer"
-    "  where not is_job and due_at <= clock_timestamp() order by due_at limit :peek)"
+    "  where not is_job and due_at <= (select clock_timestamp()) order by due_at limit :peek)"
     " select * from due where pg_try_advisory_xact_lock(:lock_space, hashtext(subject)) limit :most"
 )
 _LOCK_SPACE = 0x11A15

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from tests.eventkit.desk import request
 from tests.faults.house import House, Size, Stage
@@ -20,15 +22,13 @@ def broker_gone(stage: Stage, seed: int, size: Size) -> Verdict:
         replicas = [house.replica("source"), house.replica("desk"), house.replica("desk")]
         load = house.load(seed, size, rate=size.events / 8 if not size.is_full else size.rate, subjects=100)
         house.eventually(lambda: load.share >= 1 / 3, 600, "a third of the load")
-        stage.servers.stop("rabbitmq")
-        _pause(house, dice.uniform(0, size.outage_s / 3))
-        stage.servers.start("rabbitmq")
+        with _away("rabbitmq", stage.servers.stop, stage.servers.start):
+            _pause(house, dice.uniform(0, size.outage_s / 3))
         back_s = _first_effect_after(house)
         house.eventually(lambda: load.share >= 1 / 2, 600, "half of the load")
         house.eventually(lambda: time.monotonic() - house.declared_at > SETTLED_S, SETTLED_S + 1)
-        stage.servers.kill9("rabbitmq")
-        _pause(house, dice.uniform(0, size.outage_s / 3))
-        stage.servers.start("rabbitmq")
+        with _away("rabbitmq", stage.servers.kill9, stage.servers.start):
+            _pause(house, dice.uniform(0, size.outage_s / 3))
         stage.notes["first effect after s"] = [round(back_s, 1), round(_first_effect_after(house), 1)]
         load.wait()
         house.settle(load)
@@ -42,10 +42,8 @@ def broker_frozen(stage: Stage, seed: int, size: Size) -> Verdict:
         replicas = [house.replica("source"), house.replica("desk"), house.replica("desk")]
         load = house.load(seed, size, rate=size.rate / 2)
         house.eventually(lambda: load.share >= 1 / 3, 600, "a third of the load")
-        stage.servers.pause("rabbitmq")
-        _pause(house, max(size.outage_s, 5))
-        assert all(one.is_alive for one in replicas), "a replica ended because of the broker"
-        stage.servers.resume("rabbitmq")
+        with _away("rabbitmq", stage.servers.pause, stage.servers.resume):
+            _pause(house, max(size.outage_s, 5))
         stage.notes["first effect after s"] = round(_first_effect_after(house), 1)
         load.wait()
         house.settle(load)
@@ -59,13 +57,12 @@ def database_gone(stage: Stage, seed: int, size: Size) -> Verdict:
         replicas = [house.replica("source"), house.replica("desk"), house.replica("desk")]
         load = house.load(seed, size, total=10**9 if size.is_full else size.events)
         house.eventually(lambda: len(load.acknowledged) >= 300, 60, "some load")
-        stage.servers.kill9("postgresql")
-        # These reach the desk while it has nowhere to write; its own source cannot send, its outbox being away too.
         direct = [request(f"D{number % 20}", number) for number in range(500)]
-        house.publish(*direct)
-        _pause(house, size.outage_s)
-        assert all(one.is_alive for one in replicas), "a replica ended because of the database"
-        stage.servers.start("postgresql")
+        with _away("postgresql", stage.servers.kill9, stage.servers.start):
+            # These reach the desk while it has nowhere to write; the source's outbox is away, too.
+            house.publish(*direct)
+            _pause(house, size.outage_s)
+            assert all(one.is_alive for one in replicas), "a replica ended because of the database"
         back_s = _first_effect_after(house)
         if size.is_full:
             _pause(house, 10)
@@ -77,6 +74,16 @@ def database_gone(stage: Stage, seed: int, size: Size) -> Verdict:
         stage.notes["first effect after s"] = round(back_s, 1)
         assert all(one.is_alive and one.starts == 1 for one in replicas), "a replica ended because of the database"
         return house.verdict(load)
+
+
+@contextmanager
+def _away(part: str, leave: Callable[[str], None], come_back: Callable[[str], None]) -> Iterator[None]:
+    """Let a server be away for the block; it comes back for the other scenarios whatever happens in it."""
+    leave(part)
+    try:
+        yield
+    finally:
+        come_back(part)
 
 
 def _pause(house: House, seconds: float) -> None:

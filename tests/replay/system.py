@@ -47,10 +47,18 @@ class System:
         _drop_databases(self.installation)
         provision_databases(self.installation)
         migrate_all(self.installation)
-        with broker_of(self.installation) as admin:
-            for queue in admin.found().queues:
-                admin._call("DELETE", f"/queues/{topology.VHOST}/{queue.name}", ok=(204, 404))
+        self.clear_broker()
         apply_topology(self.installation)
+
+    def clear_broker(self) -> None:
+        """Leave nothing on the broker that would take other tests' events."""
+        with broker_of(self.installation) as admin:
+            found = admin.found()
+            for queue in found.queues:
+                admin._call("DELETE", f"/queues/{topology.VHOST}/{queue.name}", ok=(204, 404))
+            for exchange in found.exchanges:
+                if exchange.hash_header:
+                    admin.remove(exchange)
 
     def start(self, names: Iterable[str] = services.ALL) -> None:
         """Start services and return when all of them are ready."""
@@ -187,3 +195,4 @@ def running_system(installation: Installation, logs: Path) -> Iterator[System]:
         yield system
     finally:
         system.stop()
+        system.clear_broker()
