@@ -13,16 +13,26 @@ STATEMENT_TIMEOUT_S = 20
 # A frozen process must not keep its locks: its open transaction ends, which fences it from its successor.
 IDLE_TRANSACTION_TIMEOUT_S = 30
 _SERIALIZATION_STATES = ("40001", "40P01")
+_UNIQUE_VIOLATION = "23505"
 
 
-def open_engine(uri: str, *, name: str, pool_size: int = 10, **options: Any) -> Engine:
+def open_glance(uri: str, *, name: str) -> Engine:
+    """Return an engine for statements that each stand for themselves: one message to the database instead of three.
+
+    Most look for something to do: they read the head of an index, in order. Reading it as a bitmap would visit every
+    row that was there since the last vacuum, again each time.
+    """
+    return open_engine(uri, name=name, pool_size=8, planner="-c enable_bitmapscan=off", isolation_level="AUTOCOMMIT")
+
+
+def open_engine(uri: str, *, name: str, pool_size: int = 10, planner: str = "", **options: Any) -> Engine:
     """Return an engine for one process.
 
     uri: `postgresql://…`. name: shown in pg_stat_activity. pool_size: connections kept, at most twice as many used.
-    Bulk updates go out as pages of statements, which halves the time of a batch (notes on measurements: platform).
+    planner: further settings of the session, as `-c name=value`.
     """
     settings = f"-c statement_timeout={STATEMENT_TIMEOUT_S}s"
-    settings += f" -c idle_in_transaction_session_timeout={IDLE_TRANSACTION_TIMEOUT_S}s -c timezone=UTC"
+    settings += f" -c idle_in_transaction_session_timeout={IDLE_TRANSACTION_TIMEOUT_S}s -c timezone=UTC {planner}"
     arguments: Mapping[str, Any] = {
         "application_name": name,
         "options": settings,
@@ -35,7 +45,6 @@ def open_engine(uri: str, *, name: str, pool_size: int = 10, **options: Any) -> 
     return create_engine(
         uri.replace("postgresql://", "postgresql+psycopg2://", 1),
         connect_args=dict(arguments),
-        executemany_mode="values_plus_batch",
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_pre_ping=False,
@@ -54,3 +63,11 @@ def is_lost_connection(error: BaseException) -> bool:
 def is_serialization_failure(error: BaseException) -> bool:
     """Tell whether the transaction lost against another one, so that the same work may be done again at once."""
     return isinstance(error, DBAPIError) and getattr(error.orig, "pgcode", None) in _SERIALIZATION_STATES
+
+
+def is_overtaken(error: BaseException) -> bool:
+    """Tell whether another transaction wrote a row first that this one was to write: done again, it finds the row.
+
+    An error of its own looks the same, so that this is worth one more try and no second.
+    """
+    return isinstance(error, DBAPIError) and getattr(error.orig, "pgcode", None) == _UNIQUE_VIOLATION

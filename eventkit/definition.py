@@ -64,7 +64,8 @@ class Unknown:
 class Job:
     """A call to the outside: claimed and committed, made, recorded and committed.
 
-    call: makes it, without a transaction. record: writes what came of it, and may arm the job anew.
+    call: makes it, without a transaction. record: writes what came of it, and may arm the job anew; several are
+    recorded in one transaction, for which preload reads what they will need.
     repeat_after_crash: make the call again when its outcome was lost; otherwise it is recorded as Unknown.
     lease_s: seconds that a call may take before its process is taken for dead.
     """
@@ -75,15 +76,20 @@ class Job:
     repeat_after_crash: bool
     lease_s: float = 60.0
     emits: frozenset[type[Fact]] = frozenset()
+    preload: Callable[[Work, Sequence[Timer]], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A question or a command that waits for its answer; a command's answer is kept under the caller's key."""
+    """A question or a command that waits for its answer; a command's answer is kept under the caller's key.
+
+    emits: the facts that a command may announce.
+    """
 
     name: str
     call: Callable[[Work, Mapping[str, Any]], Any]
     is_command: bool
+    emits: frozenset[type[Fact]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

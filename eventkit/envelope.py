@@ -33,7 +33,8 @@ _EXTENSIONS = ("partitionkey", "sequence", "traceparent", "actor", "externalref"
 class Event(msgspec.Struct, Generic[F_co], frozen=True, kw_only=True, gc=False):
     """One event: the envelope's attributes and its typed data.
 
-    time: when it happened, aware, UTC. arrived_at: when our door first saw it; equals `time` for events of our own.
+    time: when it happened, aware, UTC. arrived_at: when our door first saw it, or a service of ours told of it; absent
+    when that equals `time`.
     partitionkey: events of one key are handled in the order of `sequence`. history: an import of what happened
     elsewhere; it is judged by `time`, arms no timer and sends nobody a message.
     """

@@ -1,20 +1,18 @@
-"""The loops that look at the clock: timers that fire, jobs that call out, held subjects that are tried again."""
+"""The loops that look at the clock, and timers that fire when they are due."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
-from time import monotonic, perf_counter
+from datetime import datetime
+from time import monotonic
 
-import msgspec
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from eventkit import timers
 from eventkit.database import is_lost_connection, is_serialization_failure
-from eventkit.definition import Done, Effect, Failed, Job, ServiceDefinition, Unknown
-from eventkit.errors import TryLater
+from eventkit.definition import Effect, ServiceDefinition
 from eventkit.telemetry import ServiceMetrics, log
 from eventkit.timers import Timer
 from eventkit.work import Work
@@ -66,13 +64,16 @@ class Loop:
                 self._woken.wait(pause_s)
 
 
-def pause_until(due_in_s: float | None) -> float:
+def pause_until(due_in_s: float | None, poll_s: float = POLL_S) -> float:
     """Return how long to sleep when the next thing falls due in `due_in_s` seconds: never past the next poll."""
-    return POLL_S if due_in_s is None else max(0.0, min(POLL_S, due_in_s))
+    return poll_s if due_in_s is None else max(0.0, min(poll_s, due_in_s))
 
 
 class TimerFiring:
-    """Fires due timers, oldest first, many in one transaction."""
+    """Fires due timers, oldest first, many in one transaction.
+
+    glance: the engine for looking (`database.open_glance`).
+    """
 
     def __init__(
         self,
@@ -80,9 +81,11 @@ class TimerFiring:
         engine: Engine,
         metrics: ServiceMetrics,
         on_commit: Callable[[Work], None] = lambda work: None,
+        glance: Engine | None = None,
     ) -> None:
         self._definition = definition
         self._engine = engine
+        self._glance = glance or engine
         self._metrics = metrics
         self._on_commit = on_commit
 
@@ -90,7 +93,7 @@ class TimerFiring:
         """Fire what is due and return the seconds until more may be."""
         if not self._definition.effects:
             return 60.0
-        with self._engine.connect() as connection:
+        with self._glance.connect() as connection:
             due_in_s = timers.next_due_in_s(connection, jobs=False)
         if due_in_s is None or due_in_s > 0:
             return pause_until(due_in_s)
@@ -174,99 +177,3 @@ def _put_off_in(work: Work, timer: Timer) -> None:
         ),
         {"backoff_s": min(2.0**timer.attempts, MAX_BACKOFF_S), "id": timer.id, "version": timer.version},
     )
-
-
-class JobCalling:
-    """Makes calls to the outside: claim and commit, call, record and commit."""
-
-    def __init__(
-        self,
-        definition: ServiceDefinition,
-        engine: Engine,
-        metrics: ServiceMetrics,
-        on_commit: Callable[[Work], None] = lambda work: None,
-    ) -> None:
-        self._definition = definition
-        self._engine = engine
-        self._metrics = metrics
-        self._on_commit = on_commit
-
-    def step(self) -> float:
-        """Make one due call and return the seconds until more may be due."""
-        if not self._definition.jobs:
-            return 60.0
-        claimed = self._claim()
-        if claimed is None:
-            with self._engine.connect() as connection:
-                return pause_until(timers.next_due_in_s(connection, jobs=True))
-        job, timer, interrupted = claimed
-        if interrupted and not job.repeat_after_crash:
-            self._record(job, timer, Unknown())
-        else:
-            self._record(job, timer, self._call(job, timer))
-        return 0.0
-
-    def _call(self, job: Job, timer: Timer) -> Done | Failed:
-        started = perf_counter()
-        try:
-            return Done(job.call(timer))
-        except Exception as error:  # What a call raises is its outcome; `record` decides what becomes of it.
-            return Failed(error)
-        finally:
-            self._metrics.job_duration.observe(perf_counter() - started)
-
-    def _claim(self) -> tuple[Job, Timer, bool] | None:
-        leases = {kind: job.lease_s for kind, job in self._definition.jobs.items()}
-        with self._engine.begin() as connection:
-            row = (
-                connection.execute(
-                    text(
-                        "with next as (select id, running_until is not null as interrupted from eventkit.timer"
-                        " where is_job and kind = any(:kinds) and due_at <= (select clock_timestamp())"
-                        " and (running_until is null or running_until < clock_timestamp())"
-                        " order by due_at limit 1 for update skip locked)"
-                        " update eventkit.timer t set attempts = attempts + 1, running_until = clock_timestamp()"
-                        " + make_interval(secs => cast(cast(:leases as jsonb) ->> t.kind as double precision))"
-                        " from next where t.id = next.id"
-                        " returning t.id, t.kind, t.key, t.subject, t.due_at, t.payload, t.version, t.attempts,"
-                        " next.interrupted"
-                    ),
-                    {"kinds": list(leases), "leases": msgspec.json.encode(leases).decode()},
-                )
-                .mappings()
-                .one_or_none()
-            )
-        if row is None:
-            return None
-        timer = Timer(is_job=True, **{name: row[name] for name in timers.COLUMNS})
-        return self._definition.jobs[timer.kind], timer, row["interrupted"]
-
-    def _record(self, job: Job, timer: Timer, outcome: Done | Failed | Unknown) -> None:
-        """Write what came of a call, as often as the database makes us; the call itself is not made again."""
-        while True:
-            try:
-                self._record_once(job, timer, outcome)
-                return
-            except DBAPIError as error:
-                if not is_serialization_failure(error):
-                    raise
-            except Exception:  # The job comes back when its lease ends, by its policy; the other jobs go on.
-                log.exception("job not recorded", extra={"kind": timer.kind, "job": timer.key})
-                return
-
-    def _record_once(self, job: Job, timer: Timer, outcome: Done | Failed | Unknown) -> None:
-        with self._engine.begin() as connection:
-            now = connection.execute(text("select clock_timestamp()")).scalar_one()
-            work = Work(connection, source=self._definition.source, now=now)
-            work.may_emit = job.emits
-            if isinstance(outcome, Failed) and isinstance(outcome.error, TryLater):
-                due_at = now + timedelta(seconds=outcome.error.delay_s)
-                connection.execute(
-                    text("update eventkit.timer set due_at = :due_at, running_until = null where id = :id"),
-                    {"due_at": due_at, "id": timer.id},
-                )
-                return
-            job.record(work, timer, outcome)
-            work.flush()
-            timers.remove(connection, [timer])
-        self._on_commit(work)

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from eventkit import held, inbox
 from eventkit.consumer import Incoming, Outgoing
-from eventkit.database import is_lost_connection, is_serialization_failure
+from eventkit.database import is_lost_connection, is_overtaken, is_serialization_failure
 from eventkit.definition import Handler, ServiceDefinition
 from eventkit.errors import TryLater
 from eventkit.held import Hold
@@ -103,7 +103,7 @@ class EventHandling:
 
     def _together(self, batch: Sequence[Received], *, marked: bool = False) -> None:
         bad: dict[EventKey, str] = {}
-        conflicts = 0
+        conflicts, was_overtaken = 0, False
         while True:
             try:
                 self._transaction(batch, bad, marked=marked)
@@ -113,6 +113,8 @@ class EventHandling:
             except DBAPIError as error:
                 if is_serialization_failure(error) and conflicts < SERIALIZATION_RETRIES:
                     conflicts += 1
+                elif is_overtaken(error) and not was_overtaken:
+                    was_overtaken = True
                 elif is_lost_connection(error) or is_serialization_failure(error):
                     raise
                 elif self._blamed_others(batch, bad, error):

@@ -93,6 +93,12 @@ _LIST = (
 )
 
 
+def is_due(connection: Connection) -> bool:
+    """Tell whether the events of some held subject are to be tried again."""
+    statement = text("select exists (select from eventkit.held_subject where due_at <= now())")
+    return bool(connection.execute(statement).scalar_one())
+
+
 def listed(connection: Connection, *, state: str | None = None, limit: int = 100) -> list[Waiting]:
     """Return held and dead events, oldest first."""
     condition = " where h.state = :state" if state else ""

@@ -2,70 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, text
 
-from eventkit.envelope import Event
+from eventkit.envelope import Event, encode_data, to_headers
 
-
-def sequenced(connection: Connection, events: Sequence[Event[Any]]) -> list[Event[Any]]:
-    """Return the events with their `sequence`, which rises by one for each event of a partition key.
-
-    The key's row stays locked until the commit, so that outbox positions of one key rise in the order of commits.
-    """
-    counts: dict[str, int] = {}
-    for event in events:
-        counts[event.partitionkey] = counts.get(event.partitionkey, 0) + 1
-    last = _advance(connection, counts)
-    following = {key: last[key] - count for key, count in counts.items()}
-    numbered = []
-    for event in events:
-        following[event.partitionkey] += 1
-        numbered.append(msgspec.structs.replace(event, sequence=following[event.partitionkey]))
-    return numbered
-
-
-_ADVANCE = text(
-    "insert into eventkit.subject_sequence as s (partitionkey, last)"
-    " select * from unnest(cast(:keys as text[]), cast(:counts as bigint[]))"
-    " on conflict (partitionkey) do update set last = s.last + excluded.last"
-    " returning partitionkey, last"
-)
-
-
-def _advance(connection: Connection, counts: dict[str, int]) -> dict[str, int]:
-    # Sorted keys keep two transactions that touch the same subjects from waiting for each other in a circle.
-    keys = sorted(counts)
-    rows = connection.execute(_ADVANCE, {"keys": keys, "counts": [counts[key] for key in keys]})
-    return {row.partitionkey: row.last for row in rows}
-
-
+# The key's row stays locked until the commit, and positions are drawn only when all keys of the transaction are
+# locked, so that positions of one key rise in the order of commits. Sorted keys keep two transactions that touch the
+# same subjects from waiting for each other in a circle. One array a column: a statement with a parameter for each
+# field takes three times as long to build.
 _WRITE = text(
-    "insert into eventkit.outbox (id, aggregatetype, aggregateid, type, headers, payload)"
-    " select i, s, a, t, cast(h as jsonb), p from unnest(cast(:ids as text[]), cast(:sources as text[]),"
-    " cast(:subjects as text[]), cast(:types as text[]), cast(:headers as text[]), cast(:payloads as bytea[]))"
-    " with ordinality as e (i, s, a, t, h, p, n) order by n"
+    "with numbered as (insert into eventkit.subject_sequence as s (partitionkey, last)"
+    "  select * from unnest(cast(:keys as text[]), cast(:counts as bigint[]))"
+    "  on conflict (partitionkey) do update set last = s.last + excluded.last returning partitionkey, last)"
+    " insert into eventkit.outbox (id, aggregatetype, aggregateid, type, headers, payload)"
+    " select i, s, a, t, cast(h as jsonb) || jsonb_build_object('ce-sequence', cast(last - later as text)), p"
+    " from unnest(cast(:ids as text[]), cast(:sources as text[]), cast(:subjects as text[]), cast(:types as text[]),"
+    " cast(:headers as text[]), cast(:payloads as bytea[]), cast(:partitionkeys as text[]), cast(:later as bigint[]))"
+    " with ordinality as e (i, s, a, t, h, p, k, later, n) join numbered on partitionkey = k order by n"
 )
 
 
-def write(connection: Connection, rows: Iterable[tuple[Event[Any], dict[str, str], bytes]]) -> None:
-    """Insert the outbox rows of events, in order, with their headers and data as they go over the wire.
+def write(connection: Connection, events: Sequence[Event[Any]]) -> None:
+    """Insert the outbox rows of events, in order, as they go over the wire.
 
-    One array a column: a statement with a parameter for each field takes three times as long to build.
+    Each gets its `sequence`, which rises by one for each event of a partition key.
     """
-    listed = list(rows)
+    counts = Counter(event.partitionkey for event in events)
+    keys, later = sorted(counts), []
+    left = dict(counts)
+    for event in events:
+        left[event.partitionkey] -= 1
+        later.append(left[event.partitionkey])
     connection.execute(
         _WRITE,
         {
-            "ids": [event.id for event, _, _ in listed],
-            "sources": [event.source for event, _, _ in listed],
-            "subjects": [event.subject for event, _, _ in listed],
-            "types": [event.type for event, _, _ in listed],
-            "headers": [msgspec.json.encode(headers).decode() for _, headers, _ in listed],
-            "payloads": [payload for _, _, payload in listed],
+            "keys": keys,
+            "counts": [counts[key] for key in keys],
+            "ids": [event.id for event in events],
+            "sources": [event.source for event in events],
+            "subjects": [event.subject for event in events],
+            "types": [event.type for event in events],
+            "headers": [msgspec.json.encode(to_headers(event)).decode() for event in events],
+            "payloads": [encode_data(event.data) for event in events],
+            "partitionkeys": [event.partitionkey for event in events],
+            "later": later,
         },
     )
 

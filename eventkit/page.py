@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -30,7 +32,29 @@ class Health:
 
     def problems(self) -> dict[str, str]:
         """Return what is wrong now, by the name of the check."""
-        return {name: reason for name, check in self._checks.items() if (reason := check()) is not None}
+        return {name: reason for name, reason in self.results().items() if reason is not None}
+
+    def results(self) -> dict[str, str | None]:
+        """Return what every check says now: None for well, else the reason."""
+        return {name: check() for name, check in self._checks.items()}
+
+
+class Readiness(Collector):
+    """Shows what `/ready` says as numbers, so that an alert can tell a database that is away from a broken queue."""
+
+    def __init__(self, ready: Health) -> None:
+        self._ready = ready
+
+    def describe(self) -> Iterable[GaugeMetricFamily]:
+        """Nothing is known before the first scrape; saying so keeps registration from asking."""
+        return ()
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """Ask every check."""
+        family = GaugeMetricFamily("liaison_ready", "Whether a check of readiness passes: 1 or 0.", labels=("check",))
+        for name, reason in self._ready.results().items():
+            family.add_metric((name,), float(reason is None))
+        yield family
 
 
 def database_check(engine: Engine) -> Callable[[], str | None]:
@@ -53,8 +77,9 @@ def serve_page(
     ready: Health,
     live: Health,
     more: Mapping[str, Callable[[], bytes]] | None = None,
+    host: str = "127.0.0.1",
 ) -> ThreadingHTTPServer:
-    """Serve `/metrics`, `/live` and `/ready` on the loopback address, in threads; port 0 takes a free one."""
+    """Serve `/metrics`, `/live` and `/ready` in threads; port 0 takes a free one."""
     pages: dict[str, Callable[[], bytes]] = {"/metrics": lambda: generate_latest(registry), **(more or {})}
 
     def answer(path: str) -> Answer:
@@ -65,7 +90,7 @@ def serve_page(
         content = pages.get(path)
         return (404, "text/plain", b"not here\n") if content is None else _rendered(path, content)
 
-    server = ThreadingHTTPServer(("127.0.0.1", port), _request_handler(answer))
+    server = ThreadingHTTPServer((host, port), _request_handler(answer))
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, name="page", daemon=True).start()
     return server

@@ -10,18 +10,20 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 from time import monotonic
 from typing import Protocol
 
-from eventkit import housekeeping, schema
-from eventkit.database import open_engine
+from eventkit import held, housekeeping, schema
+from eventkit.calling import JobCalling
+from eventkit.database import open_engine, open_glance
 from eventkit.definition import ServiceDefinition
 from eventkit.errors import BadSettings
-from eventkit.firing import JobCalling, Loop, TimerFiring
+from eventkit.firing import POLL_S, Loop, TimerFiring
 from eventkit.handling import EventHandling
-from eventkit.page import Health, database_check, serve_page
+from eventkit.page import Health, Readiness, database_check, serve_page
 from eventkit.partitions import Partitions
 from eventkit.relay import Relay
 from eventkit.rpc import MethodCalling, RpcServer
@@ -29,27 +31,29 @@ from eventkit.telemetry import ServiceMetrics, StoredMetrics, log
 from eventkit.work import Work
 
 JOB_WORKERS = 4
+_STANDBY_POLL_S = 1.0
 # A loop that has not come round for this long hangs; the supervisor should restart the process.
 SILENT_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessSettings:
-    """What every service needs to run. page_port: 0 takes a free one."""
+    """What every service needs to run. page_port: 0 takes a free one. page_host: the address the page listens on."""
 
     amqp_uri: str
     database_uri: str
     page_port: int
+    page_host: str = "127.0.0.1"
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> ProcessSettings:
-        """Read AMQP_URI, DATABASE_URI and PAGE_PORT. Raises BadSettings naming every missing one at once."""
+        """Read AMQP_URI, DATABASE_URI, PAGE_PORT and PAGE_HOST. Raises BadSettings naming every missing one at once."""
         if missing := {"AMQP_URI", "DATABASE_URI"} - env.keys():
             raise BadSettings(f"not set: {', '.join(sorted(missing))}")
         port = env.get("PAGE_PORT", "0")
         if not port.isdigit():
             raise BadSettings(f"PAGE_PORT: {port!r} is not a port")
-        return cls(env["AMQP_URI"], env["DATABASE_URI"], int(port))
+        return cls(env["AMQP_URI"], env["DATABASE_URI"], int(port), env.get("PAGE_HOST", "127.0.0.1"))
 
 
 class _Runs(Protocol):
@@ -68,8 +72,11 @@ class ServiceProcess:
         self.settings = settings
         self.folder = folder
         self.engine = open_engine(settings.database_uri, name=definition.name, pool_size=16)
+        # For looking without a transaction. Not the same engine under another isolation level: putting a borrowed
+        # connection's level back fails past SQLAlchemy when the database is killed.
+        self.glance = open_glance(settings.database_uri, name=f"{definition.name} looks")
         self.metrics = ServiceMetrics(definition.name)
-        self.relay = Relay(settings.amqp_uri, definition.name, self.engine, self.metrics)
+        self.relay = Relay(settings.amqp_uri, definition.name, self.glance, self.metrics)
         self.ready, self.live = Health(), Health()
         self.failed = threading.Event()
         self._running: dict[str, tuple[_Runs, threading.Thread]] = {}
@@ -101,12 +108,17 @@ class ServiceProcess:
             partitions = Partitions(self.settings.amqp_uri, engine, handling)
             self.ready.add("consumers", partitions.problem)
             loops["consumers"] = partitions
-            loops["held"] = Loop("held", lambda: 0.0 if handling.drain() else 0.5)
+            loops["held"] = Loop("held", lambda: 0.0 if self._has_held_due() and handling.drain() else 0.5)
         if definition.effects:
-            loops["timers"] = Loop("timers", TimerFiring(definition, engine, metrics, self.on_commit).step)
+            loops["timers"] = Loop("timers", TimerFiring(definition, engine, metrics, self.on_commit, self.glance).step)
         if definition.jobs:
-            calling = JobCalling(definition, engine, metrics, self.on_commit)
-            loops |= {f"job {number}": Loop(f"job {number}", calling.step) for number in range(JOB_WORKERS)}
+            calling = JobCalling(definition, engine, metrics, self.on_commit, self.glance)
+            # One worker looks often enough for all; the others are woken, and look now and then all the same.
+            polls_s = (POLL_S, *[_STANDBY_POLL_S] * (JOB_WORKERS - 1))
+            loops |= {
+                f"job {number}": Loop(f"job {number}", partial(calling.step, poll_s))
+                for number, poll_s in enumerate(polls_s)
+            }
         if definition.handlers or definition.methods:
             server = RpcServer(
                 self.settings.amqp_uri, definition.name, MethodCalling(definition, engine, self.on_commit), metrics
@@ -120,6 +132,10 @@ class ServiceProcess:
         for name, loop in loops.items():
             self._start(name, loop)
         self._serve()
+
+    def _has_held_due(self) -> bool:
+        with self.glance.connect() as connection:
+            return held.is_due(connection)
 
     def _clean(self) -> float:
         housekeeping.clean(self.engine)
@@ -142,7 +158,9 @@ class ServiceProcess:
 
     def _serve(self) -> None:
         self.metrics.registry.register(StoredMetrics(self.engine))
-        page = serve_page(self.settings.page_port, self.metrics.registry, self.ready, self.live, self._pages)
+        self.metrics.registry.register(Readiness(self.ready))
+        settings, registry = self.settings, self.metrics.registry
+        page = serve_page(settings.page_port, registry, self.ready, self.live, self._pages, settings.page_host)
         self._page, self.page_port = page, page.server_address[1]
         log.info("started", extra={"service": self.definition.name, "page_port": self.page_port, "pid": os.getpid()})
 
@@ -160,6 +178,7 @@ class ServiceProcess:
             self._page.shutdown()
             self._page.server_close()
         self.engine.dispose()
+        self.glance.dispose()
         log.info("stopped", extra={"service": self.definition.name})
 
 

@@ -17,7 +17,6 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from eventkit import broker, outbox, wire
-from eventkit.database import open_engine
 from eventkit.errors import BrokenTopology
 from eventkit.outbox import Unsent
 from eventkit.telemetry import ServiceMetrics, log
@@ -36,16 +35,15 @@ class _Unconfirmed(Exception):
 
 
 class Relay:
-    """Publishes a service's outbox while it leads, and stands by while another one does."""
+    """Publishes a service's outbox while it leads, and stands by while another one does.
+
+    engine: every statement stands for itself, so it may be one that `database.open_glance` returns.
+    """
 
     def __init__(self, uri: str, service: str, engine: Engine, metrics: ServiceMetrics) -> None:
         self._uri = uri
         self._service = service
         self._engine = engine
-        # A poll that needs no transaction takes one message to the database instead of three. The engine is its own:
-        # putting a borrowed connection's isolation level back fails past SQLAlchemy when the database is killed.
-        address = engine.url.render_as_string(hide_password=False)
-        self._reading = open_engine(address, name=f"{service} relay", pool_size=1, isolation_level="AUTOCOMMIT")
         self._metrics = metrics
         self._stopping = threading.Event()
         self._work = threading.Event()
@@ -89,7 +87,6 @@ class Relay:
                 self._connection = None
             self.last_seen = monotonic()
             self._stopping.wait(_RETRY_S)
-        self._reading.dispose()
 
     def _lead(self) -> Any:
         """Return a publishing channel, or None while another relay leads."""
@@ -111,10 +108,16 @@ class Relay:
 
     def _publish_until_stopped(self, channel: Any) -> None:
         under_way: deque[tuple[int, list[int]]] = deque()
+        read_at, is_full = float("-inf"), False
         while not self._stopping.is_set():
             self.last_seen = monotonic()
-            self._work.clear()
-            positions = self._send_next(channel, [one for _, window in under_way for one in window])
+            positions: list[int] = []
+            # Reading is due when somebody said so, when the last window was full, and once in a while.
+            if self._work.is_set() or is_full or monotonic() - read_at >= POLL_S:
+                self._work.clear()
+                read_at = monotonic()
+                positions = self._send_next(channel, [one for _, window in under_way for one in window])
+                is_full = len(positions) == WINDOW
             if positions:
                 under_way.append((self._published, positions))
             if under_way and (len(under_way) == 2 or not positions):
@@ -123,13 +126,13 @@ class Relay:
                 self._connection.heartbeat_tick()
                 # What arrives while idle is at most a heartbeat or a close; looking keeps both timely.
                 broker.drain(self._connection, 0)
-                self._work.wait(POLL_S)
+                self._work.wait(max(read_at + POLL_S - monotonic(), 0.0))
         while under_way:
             self._settle(*under_way.popleft())
 
     def _send_next(self, channel: Any, besides: Sequence[int]) -> list[int]:
         """Send the oldest rows that are neither confirmed nor on their way, and return their positions."""
-        with self._reading.connect() as connection:
+        with self._engine.connect() as connection:
             rows = outbox.unsent(connection, limit=WINDOW, besides=besides)
         for start in range(0, len(rows), _CHUNK):
             chunk = rows[start : start + _CHUNK]

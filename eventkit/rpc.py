@@ -19,7 +19,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from eventkit import broker, errors
-from eventkit.database import is_lost_connection, is_serialization_failure
+from eventkit.database import is_lost_connection, is_overtaken, is_serialization_failure
 from eventkit.definition import Method, ServiceDefinition
 from eventkit.envelope import new_id
 from eventkit.errors import DeadlinePassed, LiaisonError, NotFound, RuleBroken, TryLater, Unavailable
@@ -97,14 +97,16 @@ class MethodCalling:
             method = self._definition.methods.get(call.method) or BUILT_IN.get(call.method)
             if method is None:
                 raise NotFound(f"{self._definition.name} answers no {call.method!r}")
+            was_overtaken = False
             while True:
                 if time() >= call.deadline:
                     raise DeadlinePassed(f"{call.method} was not begun before its deadline")
                 try:
                     return self._execute(method, call)
                 except DBAPIError as error:
-                    if not is_serialization_failure(error):
+                    if not is_serialization_failure(error) and (was_overtaken or not is_overtaken(error)):
                         raise
+                    was_overtaken = was_overtaken or is_overtaken(error)
         except (RuleBroken, DeadlinePassed, Unavailable) as error:
             return _reply_error(error)
         except TryLater as error:
@@ -124,7 +126,7 @@ class MethodCalling:
                 return stored
             now = connection.execute(text("select now()")).scalar_one()
             work = Work(connection, source=self._definition.source, now=now)
-            work.actor = call.actor
+            work.actor, work.may_emit = call.actor, method.emits
             reply = Reply(value=msgspec.Raw(msgspec.json.encode(method.call(work, call.arguments))))
             work.flush()
             if keyed:

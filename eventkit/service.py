@@ -14,12 +14,14 @@ One instance of the class serves one transaction: a batch of events, a batch of 
 from __future__ import annotations
 
 import inspect
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from nameko.containers import ServiceContainer, WorkerContext
 from nameko.extensions import DependencyProvider, Entrypoint, SharedExtension
+from sqlalchemy import Engine
 
 from contracts.fact import Fact
 from eventkit.definition import Done, Effect, Failed, Handler, Job, Method, ServiceDefinition, Unknown
@@ -41,7 +43,7 @@ class _Hosting(SharedExtension):  # type: ignore[misc]
         settings = ProcessSettings.from_env(self.container.config)
         self.process = ServiceProcess(definition, settings, service_folder(self.container.service_cls))
         for provider in self.container.dependencies:
-            if isinstance(provider, Page):
+            if isinstance(provider, Page | Outside):
                 provider.attach(self.process)
 
     def start(self) -> None:
@@ -81,28 +83,29 @@ class Fires(_LiaisonEntrypoint):
 
 
 class Records(_LiaisonEntrypoint):
-    """The method records what came of a job of this kind; see `Job`. call: makes the call, outside a transaction."""
+    """The method records what came of a job of this kind; see `Job`. call: the method that makes the call."""
 
     def __init__(
         self,
         kind: str,
         *,
-        call: Callable[[Timer], Any],
+        call: str,
         repeat_after_crash: bool,
+        preload: str | None = None,
         lease_s: float = 60.0,
         emits: Iterable[type[Fact]] = (),
     ) -> None:
         super().__init__()
-        self.kind, self.call, self.lease_s = kind, call, lease_s
+        self.kind, self.call, self.preload, self.lease_s = kind, call, preload, lease_s
         self.repeat_after_crash, self.emits = repeat_after_crash, frozenset(emits)
 
 
 class Answers(_LiaisonEntrypoint):
     """The method answers calls of its own name. command: it changes something, and its answer is kept by key."""
 
-    def __init__(self, *, command: bool = False) -> None:
+    def __init__(self, *, command: bool = False, emits: Iterable[type[Fact]] = ()) -> None:
         super().__init__()
-        self.command = command
+        self.command, self.emits = command, frozenset(emits)
 
 
 def handles(
@@ -120,21 +123,27 @@ def fires(kind: str, *, preload: str | None = None, emits: Iterable[type[Fact]] 
 def records(
     kind: str,
     *,
-    call: Callable[[Timer], Any],
+    call: str,
     repeat_after_crash: bool,
+    preload: str | None = None,
     lease_s: float = 60.0,
     emits: Iterable[type[Fact]] = (),
 ) -> Callable[[M], M]:
-    """Have a method record what came of jobs of a kind; see `Job`. call: makes the call, outside a transaction."""
+    """Have a method record what came of jobs of a kind; see `Job`.
+
+    call: the name of the method that takes the job and makes the call, outside a transaction: it has no store, only
+    what is `Configured` and what is `Outside`. preload: the name of a method that takes the jobs to be recorded.
+    """
+    options: dict[str, Any] = {"call": call, "repeat_after_crash": repeat_after_crash, "preload": preload}
     return cast(
         Callable[[M], M],
-        Records.decorator(kind, call=call, repeat_after_crash=repeat_after_crash, lease_s=lease_s, emits=emits),
+        Records.decorator(kind, lease_s=lease_s, emits=emits, **options),
     )
 
 
-def answers(*, command: bool = False) -> Callable[[M], M]:
+def answers(*, command: bool = False, emits: Iterable[type[Fact]] = ()) -> Callable[[M], M]:
     """Have a method answer calls of its own name. command: it changes something, and its answer is kept by key."""
-    return cast(Callable[[M], M], Answers.decorator(command=command))
+    return cast(Callable[[M], M], Answers.decorator(command=command, emits=emits))
 
 
 class Stored(DependencyProvider):  # type: ignore[misc]
@@ -161,6 +170,30 @@ class Configured(DependencyProvider):  # type: ignore[misc]
 
     def get_dependency(self, worker_ctx: WorkerContext) -> Any:
         return self._value
+
+
+class Outside(DependencyProvider):  # type: ignore[misc]
+    """Gives the service what it calls the outside with, one for the process: `mailer = Outside(Mailer.opened)`.
+
+    make: takes the environment, and an engine whose statements each stand for themselves: a call has no transaction.
+    """
+
+    def __init__(self, make: Callable[[Mapping[str, str], Engine], Any]) -> None:
+        super().__init__()
+        self._make = make
+        self._process: ServiceProcess | None = None
+        self._made: list[Any] = []
+        self._making = threading.Lock()
+
+    def attach(self, process: ServiceProcess) -> None:
+        """Use this process's engine."""
+        self._process = process
+
+    def get_dependency(self, worker_ctx: WorkerContext) -> Any:
+        with self._making:
+            if not self._made and self._process is not None:
+                self._made.append(self._make(self.container.config, self._process.glance))
+        return self._made[0] if self._made else None
 
 
 class Page(DependencyProvider):  # type: ignore[misc]
@@ -217,14 +250,15 @@ def definition_from(container: ServiceContainer) -> ServiceDefinition:
         elif isinstance(entrypoint, Records):
             jobs[entrypoint.kind] = Job(
                 entrypoint.kind,
-                entrypoint.call,
+                run.call(entrypoint.call),
                 run.outcome(name),
                 entrypoint.repeat_after_crash,
                 entrypoint.lease_s,
                 entrypoint.emits,
+                run.batch(entrypoint.preload),
             )
         elif isinstance(entrypoint, Answers):
-            methods[name] = Method(name, run.method(name), entrypoint.command)
+            methods[name] = Method(name, run.method(name), entrypoint.command, entrypoint.emits)
     everything = bool(getattr(container.service_cls, "takes_everything", False))
     return ServiceDefinition(container.service_name, handlers, effects, jobs, methods, everything)
 
@@ -240,11 +274,22 @@ class _Runner:
         """Return the instance for this unit of work, with its dependencies injected."""
         instance = work.scope.get("service")
         if instance is None:
-            instance = self._container.service_cls()
-            context = WorkerContext(self._container, instance, self._entrypoint, data={"work": work})
-            for provider in self._container.dependencies:
-                setattr(instance, provider.attr_name, provider.get_dependency(context))
-            work.scope["service"] = instance
+            instance = work.scope["service"] = self._instance(self._container.dependencies, {"work": work})
+        return instance
+
+    def call(self, name: str) -> Callable[[Timer], Any]:
+        without_store = [each for each in self._container.dependencies if not isinstance(each, Stored)]
+
+        def call(timer: Timer) -> Any:
+            return getattr(self._instance(without_store, {}), name)(timer)
+
+        return call
+
+    def _instance(self, providers: Iterable[DependencyProvider], data: Mapping[str, Work]) -> Any:
+        instance = self._container.service_cls()
+        context = WorkerContext(self._container, instance, self._entrypoint, data=dict(data))
+        for provider in providers:
+            setattr(instance, provider.attr_name, provider.get_dependency(context))
         return instance
 
     def method(self, name: str) -> Callable[[Work, Any], Any]:

@@ -19,7 +19,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from contracts.fact import Fact
-from eventkit import held, outbox
+from eventkit import held, outbox, timers
 from eventkit.envelope import Event
 
 log = logging.getLogger("liaison")
@@ -115,10 +115,12 @@ class StoredMetrics(Collector):
             with self._engine.connect() as connection:
                 depth, age_s = outbox.depth_and_age(connection)
                 waiting = held.counts(connection)
+                overdue_s = timers.overdue_s(connection)
         except SQLAlchemyError:
             return
         yield _gauge("liaison_outbox_depth", "Events that the broker has not confirmed.", depth)
         yield _gauge("liaison_outbox_age_seconds", "Age of the oldest unconfirmed event.", age_s)
+        yield _gauge("liaison_timer_overdue_age_seconds", "Age of the oldest due timer not taken up.", overdue_s)
         for state, what in (("held", "wait for something"), ("dead", "wait for a person")):
             count, oldest_s = waiting.get(state, (0, 0.0))
             yield _gauge(f"liaison_{state}_events", f"Events that {what}.", count)

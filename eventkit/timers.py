@@ -12,9 +12,9 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, text
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Connection, case, func, text
 
+from eventkit import bulk
 from eventkit.tables import timer as timer_table
 
 
@@ -22,6 +22,7 @@ class Timer(msgspec.Struct, frozen=True, kw_only=True):
     """Something that is to happen at `due_at`.
 
     kind: which effect. key: what it is for, unique within the kind. subject: whose rows the effect will change.
+    interrupted: an earlier call of this job was never recorded: its process died, or is frozen past its lease.
     """
 
     kind: str
@@ -33,6 +34,7 @@ class Timer(msgspec.Struct, frozen=True, kw_only=True):
     id: int = 0
     version: int = 1
     attempts: int = 0
+    interrupted: bool = False
 
 
 class TimerChanges:
@@ -80,7 +82,7 @@ class TimerChanges:
                 {"kinds": [kind for kind, _ in cancelled], "keys": [key for _, key in cancelled]},
             )
         if armed:
-            connection.execute(_ARM, [_columns(timer) for timer in armed])
+            connection.execute(_ARM, {"rows": bulk.written(timer_table, [_columns(timer) for timer in armed])})
 
 
 def _columns(timer: Timer) -> dict[str, Any]:
@@ -94,7 +96,9 @@ def _columns(timer: Timer) -> dict[str, Any]:
     }
 
 
-_insert = insert(timer_table)
+_insert = bulk.inserting(timer_table, ("due_at", "is_job", "key", "kind", "payload", "subject"))
+# A job whose call is under way stays claimed: armed anew, it is called again once that call has been recorded.
+_IS_RUNNING = timer_table.c.running_until > func.clock_timestamp()
 _ARM = _insert.on_conflict_do_update(
     constraint="timer_once",
     set_={
@@ -103,8 +107,8 @@ _ARM = _insert.on_conflict_do_update(
         "payload": _insert.excluded.payload,
         "is_job": _insert.excluded.is_job,
         "version": timer_table.c.version + 1,
-        "attempts": 0,
-        "running_until": None,
+        "attempts": case((_IS_RUNNING, timer_table.c.attempts), else_=0),
+        "running_until": case((_IS_RUNNING, timer_table.c.running_until), else_=None),
     },
 )
 
@@ -153,13 +157,114 @@ def remove(connection: Connection, timers: Iterable[Timer]) -> None:
     )
 
 
+def remove_called(connection: Connection, jobs: Sequence[Timer]) -> None:
+    """Delete jobs whose outcome is recorded; one that was armed anew meanwhile may be called again."""
+    connection.execute(
+        text(
+            "with called as"
+            " (select * from unnest(cast(:ids as bigint[]), cast(:versions as int[])) as c (id, version)),"
+            " gone as (delete from eventkit.timer t using called where t.id = called.id and t.version = called.version)"
+            " update eventkit.timer t set running_until = null, attempts = 0"
+            " from called where t.id = called.id and t.version <> called.version"
+        ),
+        {"ids": [job.id for job in jobs], "versions": [job.version for job in jobs]},
+    )
+
+
 def next_due_in_s(connection: Connection, *, jobs: bool) -> float | None:
-    """Return the seconds until the next timer (or job) falls due, none left when one is due, None without any."""
+    """Return the seconds until the next timer (or job) falls due, none left when one is due, None without any.
+
+    A job that is being called counts again when its lease has ended.
+    """
     value = connection.execute(
         text(
-            "select extract(epoch from min(due_at) - clock_timestamp()) from eventkit.timer"
-            " where is_job = :jobs and running_until is null"
+            "select extract(epoch from due_at - clock_timestamp()) from eventkit.timer where is_job = :jobs"
+            " and (running_until is null or running_until < (select clock_timestamp())) order by due_at limit 1"
         ),
         {"jobs": jobs},
     ).scalar()
     return None if value is None else float(value)
+
+
+def overdue_s(connection: Connection) -> float:
+    """Return for how many seconds the oldest timer or job has been due that nobody has taken up; 0 for none.
+
+    One whose effect failed is due again only after its pause, and a job whose call is under way has been taken up.
+    """
+    found: float | None = connection.execute(
+        text(
+            "select extract(epoch from max(now() - due_at)) from ("
+            " (select due_at from eventkit.timer where not is_job and due_at < now() order by due_at limit 1) union all"
+            " (select due_at from eventkit.timer where is_job and due_at < now()"
+            " and (running_until is null or running_until < now()) order by due_at limit 1)) as oldest"
+        )
+    ).scalar_one()
+    return float(found or 0.0)
+
+
+_CLAIM_JOBS = text(
+    "with next as ("
+    "  select id, running_until is not null as interrupted from eventkit.timer"
+    "  where is_job and kind = any(:kinds) and due_at <= (select clock_timestamp())"
+    "  and (running_until is null or running_until < clock_timestamp())"
+    "  order by due_at limit :most for update skip locked)"
+    " update eventkit.timer t set attempts = attempts + 1, running_until = clock_timestamp()"
+    " + make_interval(secs => cast(cast(:leases as jsonb) ->> t.kind as double precision))"
+    " from next where t.id = next.id"
+    " returning t.id, t.kind, t.key, t.subject, t.due_at, t.payload, t.version, t.attempts, next.interrupted"
+)
+
+
+def claim_jobs(connection: Connection, leases: Mapping[str, float], *, most: int) -> list[Timer]:
+    """Take due jobs of these kinds for as many seconds as each kind's lease says, and return them, oldest first."""
+    values = {"kinds": list(leases), "leases": msgspec.json.encode(leases).decode(), "most": most}
+    rows = connection.execute(_CLAIM_JOBS, values).mappings().all()
+    found = [Timer(is_job=True, **{name: row[name] for name in (*COLUMNS, "interrupted")}) for row in rows]
+    return sorted(found, key=lambda each: each.due_at)
+
+
+_STILL_CLAIMED = text(
+    "select clock_timestamp() as now, coalesce(array_agg(t.id), '{}') as ids from eventkit.timer t"
+    " join unnest(cast(:ids as bigint[]), cast(:attempts as int[])) as claimed (id, attempts)"
+    " on t.id = claimed.id and t.attempts = claimed.attempts"
+)
+
+
+def still_claimed(connection: Connection, jobs: Sequence[Timer]) -> tuple[datetime, frozenset[int]]:
+    """Return the moment, and the ids of the jobs that nobody else has taken since.
+
+    A process that was frozen past its lease comes too late. Nothing is locked: the subjects' rows come first.
+    """
+    values = {"ids": [job.id for job in jobs], "attempts": [job.attempts for job in jobs]}
+    row = connection.execute(_STILL_CLAIMED, values).one()
+    return row.now, frozenset(row.ids)
+
+
+def release(connection: Connection, later: Sequence[tuple[Timer, datetime]], uncalled: Sequence[Timer]) -> None:
+    """Give jobs back: those that wait until a later moment, and those that nobody has called.
+
+    A job that was armed anew while its call ran keeps its new moment.
+    """
+    if later:
+        connection.execute(
+            text(
+                "update eventkit.timer t set running_until = null,"
+                " due_at = case when t.version = new.version then new.due_at else t.due_at end"
+                " from unnest(cast(:ids as bigint[]), cast(:versions as int[]), cast(:due_at as timestamptz[]))"
+                " as new (id, version, due_at) where t.id = new.id"
+            ),
+            {
+                "ids": [job.id for job, _ in later],
+                "versions": [job.version for job, _ in later],
+                "due_at": [due_at for _, due_at in later],
+            },
+        )
+    if uncalled:
+        connection.execute(
+            text(
+                "update eventkit.timer t set attempts = t.attempts - 1, running_until = null"
+                " from unnest(cast(:ids as bigint[]), cast(:attempts as int[])) as claimed (id, attempts)"
+                " where t.id = claimed.id and t.attempts = claimed.attempts"
+            ),
+            {"ids": [timer.id for timer in uncalled], "attempts": [timer.attempts for timer in uncalled]},
+        )

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ARRAY, Connection, Table, any_, bindparam, cast, delete, insert, select, update
+from sqlalchemy import ARRAY, Connection, Table, any_, cast, select
 
 from contracts.fact import Fact
-from eventkit import outbox
-from eventkit.envelope import Event, encode_data, new_id, partitionkey_of, to_headers
+from eventkit import bulk, outbox
+from eventkit.envelope import Event, new_id, partitionkey_of
 from eventkit.timers import Timer, TimerChanges
 
 Row = dict[str, Any]
@@ -155,23 +155,16 @@ class Rows:
     def flush(self, connection: Connection) -> None:
         """Write what was collected: one statement for the new rows, one for each set of changed columns."""
         if self._added:
-            connection.execute(insert(self.table), [row for key in self._added if (row := self._rows[key]) is not None])
+            bulk.insert_rows(connection, self.table, [row for key in self._added if (row := self._rows[key])])
         if self._appended:
-            connection.execute(insert(self.table), self._appended)
-        groups: dict[frozenset[str], list[Row]] = {}
-        for key, columns in self._changed.items():
-            row = self._rows[key]
-            if row is not None:
-                values = {name: row[name] for name in columns}
-                values |= {f"key_{name}": row[name] for name in self._key}
-                groups.setdefault(frozenset(columns), []).append(values)
-        where = [self.table.c[name] == bindparam(f"key_{name}") for name in self._key]
-        for columns_of, rows in groups.items():
-            statement = update(self.table).where(*where).values({name: bindparam(name) for name in sorted(columns_of)})
-            connection.execute(statement, rows)
+            bulk.insert_rows(connection, self.table, self._appended)
+        if self._changed:
+            kept = {key: row for key in self._changed if (row := self._rows[key]) is not None}
+            named = {key: [*self._key, *self._changed[key]] for key in kept}
+            changed = [{name: row[name] for name in named[key]} for key, row in kept.items()]
+            bulk.update_rows(connection, self.table, changed)
         if self._removed:
-            gone = [{f"key_{name}": part for name, part in zip(self._key, key, strict=True)} for key in self._removed]
-            connection.execute(delete(self.table).where(*where), gone)
+            bulk.delete_rows(connection, self.table, [dict(zip(self._key, key, strict=True)) for key in self._removed])
 
 
 def array_of(table: Table, column: str, values: Sequence[Any]) -> Any:
@@ -236,6 +229,8 @@ class Work:
             actor=actor or (cause.actor if cause else self.actor),
             externalref=externalref,
             history=cause.history if cause else False,
+            # What happened long ago is told now: who waits for it, waits from now on.
+            arrived_at=self.now,
         )
         self.emit_as(event)
         return event
@@ -246,7 +241,8 @@ class Work:
         self.on_undo(self._events.pop)
 
     def arm(self, kind: str, *, key: str, subject: str, due_at: datetime, payload: Mapping[str, Any]) -> None:
-        """Let a timer fire at `due_at` (T1); an armed one of this kind and key is replaced."""
+        """Let a timer fire at `due_at`, at once when that is over; an armed one of this kind and key is replaced."""
+        due_at = max(due_at, self.now)
         self._timers.arm(Timer(kind=kind, key=key, subject=subject, due_at=due_at, payload=payload))
 
     def job(
@@ -289,5 +285,4 @@ class Work:
             rows.flush(self.connection)
         self._timers.flush(self.connection)
         if self._events:
-            rows_out = outbox.sequenced(self.connection, self._events)
-            outbox.write(self.connection, [(event, to_headers(event), encode_data(event.data)) for event in rows_out])
+            outbox.write(self.connection, self._events)

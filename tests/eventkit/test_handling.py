@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import BigInteger, Column, MetaData, Table, Text, text
 from sqlalchemy.exc import OperationalError
 
 from contracts.gateway import TicketRequested
@@ -17,6 +17,8 @@ from eventkit.inbox import receive
 from eventkit.telemetry import ServiceMetrics
 from eventkit.work import Work
 from tests.eventkit.desk import definition, eventually, record_and_tell, record_effect, request
+
+EFFECT = Table("effect", MetaData(), Column("position", BigInteger, primary_key=True), Column("title", Text))
 
 
 def test_an_event_published_twice_has_one_effect(desk: Any) -> None:
@@ -171,6 +173,27 @@ def test_a_row_that_cannot_be_written_is_blamed_on_its_event(desk: Any) -> None:
     service.start()
     eventually(lambda: len(service.effects()) == 9)
     assert service.one("select count(*) from eventkit.held_event where state = 'dead'") == 1
+
+
+def test_a_row_that_another_process_wrote_first_is_found_at_the_second_try(desk: Any) -> None:
+    runs: list[str] = []
+
+    def handle(work: Work, event: Event[TicketRequested]) -> None:
+        found = work.rows(EFFECT).get(7)
+        runs.append("found" if found else "absent")
+        if found is None:
+            with service.engine.begin() as other:
+                other.execute(text("insert into effect (position, title) values (7, 'theirs')"))
+            work.rows(EFFECT).add(position=7, title="ours")
+        else:
+            work.rows(EFFECT).change(found, title="ours")
+
+    service = desk(handle=handle)
+    service.publish(request("A", 1))
+    service.start()
+    eventually(lambda: service.one("select count(*) from eventkit.inbox where state = 'handled'"))
+    assert runs == ["absent", "found"]
+    assert service.one("select title from effect where position = 7") == "ours"
 
 
 def test_a_try_that_fails_while_the_process_lives_does_not_count_as_a_death(desk: Any) -> None:

@@ -67,7 +67,7 @@ def test_a_second_run_does_nothing_and_two_at_once_wait_for_each_other(empty: En
         runner.start()
     for runner in runners:
         runner.join()
-    assert sorted(taken) == [[], [], ["e0001", "t0001"]]
+    assert sorted(taken) == [[], [], ["e0001", "t0001", "t0002"]]
 
 
 def test_a_service_refuses_a_schema_that_it_does_not_know(empty: Engine) -> None:

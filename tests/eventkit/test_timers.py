@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from sqlalchemy import text
 
 from eventkit.definition import Done, Effect, Failed, Job, Unknown
@@ -134,6 +137,29 @@ def test_a_job_that_says_later_is_called_again(desk: Any) -> None:
     service.start()
     eventually(lambda: service.effects() == [("A", "done")])
     assert calls == [1, 2, 3]
+
+
+@pytest.mark.parametrize("repeat", [True, False])
+def test_a_job_armed_anew_while_its_call_runs_is_recorded_and_then_called_again(desk: Any, repeat: bool) -> None:
+    under_way, go_on = threading.Event(), threading.Event()
+    calls: list[Any] = []
+
+    def call(job: Timer) -> str:
+        calls.append(job.payload["n"])
+        under_way.set()
+        assert go_on.wait(10)
+        return f"call {job.payload['n']}"
+
+    service = desk(jobs={"post": Job("post", call, record, repeat_after_crash=repeat)})
+    write(service, lambda w: w.job("post", key="1", subject="A", payload={"n": 1}))
+    service.start()
+    assert under_way.wait(10)
+    write(service, lambda w: w.job("post", key="1", subject="A", payload={"n": 2}))
+    time.sleep(0.5)
+    assert calls == [1], "nobody else calls while the first call runs"
+    go_on.set()
+    eventually(lambda: service.effects() == [("A", "call 1"), ("A", "call 2")])
+    eventually(lambda: service.one("select count(*) from eventkit.timer") == 0)
 
 
 def test_a_call_cut_off_by_a_crash_is_repeated_or_unknown_as_its_policy_says(desk: Any) -> None:
