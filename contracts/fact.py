@@ -20,6 +20,8 @@ Text = Annotated[str, msgspec.Meta(max_length=20_000)]
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 EmployeeNumber = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^\S+$")]
 Priority = Annotated[int, msgspec.Meta(ge=1, le=4, description="1 critical, 2 high, 3 moderate, 4 low (ITIL)")]
+Score = Annotated[int, msgspec.Meta(ge=1, le=5, description="1 worst, 5 best (T10)")]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1, description="a share of the whole, 0 to 1")]
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -7,8 +7,8 @@ from typing import Annotated, ClassVar
 
 import msgspec
 
-from contracts.fact import EmployeeNumber, Fact, Moment, Name, Priority, Text
-from contracts.words import Channel, TicketState
+from contracts.fact import EmployeeNumber, Fact, Moment, Name, Priority, Score, Share, Text
+from contracts.words import Channel, FeedbackWay, Severity, TicketState
 
 
 class TicketRequested(Fact, frozen=True, kw_only=True):
@@ -90,6 +90,70 @@ class PersonChanged(Fact, frozen=True, kw_only=True):
     joined_on: date | None = None
     active: bool = True
     away: tuple[AwaySpan, ...] = ()
+
+
+class FeedbackSubmitted(Fact, frozen=True, kw_only=True):
+    """Somebody says what they think of a service, an article or a ticket (T9).
+
+    `author` absent: anonymous, and nothing that leads to a person may be in the event. `score`: 1 worst to 5 best.
+    The event's `externalref` is the sender's own key: a second one with it is the same feedback.
+    """
+
+    TYPE: ClassVar[str] = "liaison.feedback.submitted.v1"
+
+    text: Annotated[str, msgspec.Meta(min_length=1, max_length=20_000)]
+    way: FeedbackWay = FeedbackWay.EVENT
+    author: EmployeeNumber | None = None
+    department: Name | None = None
+    score: Score | None = None
+    about_ticket: Name | None = None
+    about_article: Name | None = None
+    problem_code: Name | None = None
+
+
+class CourseCompletionReported(Fact, frozen=True, kw_only=True):
+    """A learning platform says how an attempt at a course ended (L16); it counts like our own.
+
+    `score`: the share of the points that was reached, 0 to 1, when there was an exam. `passed` false: a failed exam.
+    `course`: the course's code in our catalogue.
+    """
+
+    TYPE: ClassVar[str] = "liaison.course.completion_reported.v1"
+
+    course: Name
+    learner: EmployeeNumber
+    attempt: Annotated[int, msgspec.Meta(ge=1)] = 1
+    passed: bool = True
+    score: Share | None = None
+    completed_at: Moment | None = None
+    failed_codes: tuple[Name, ...] = ()
+
+
+class _AlertFact(Fact, frozen=True, kw_only=True):
+    """One alert of the monitoring, known by `fingerprint`; the subject. `runbook_url`: what to do about it."""
+
+    fingerprint: Name
+    alert: Name
+    severity: Severity
+    starts_at: Moment
+    service: Name | None = None
+    summary: Text = ""
+    description: Text = ""
+    runbook_url: Annotated[str, msgspec.Meta(max_length=2_000)] = ""
+
+
+class AlertFired(_AlertFact, frozen=True, kw_only=True):
+    """The monitoring says that something is wrong (M6)."""
+
+    TYPE: ClassVar[str] = "liaison.alert.fired.v1"
+
+
+class AlertResolved(_AlertFact, frozen=True, kw_only=True):
+    """What an alert told of is over, since `ended_at`."""
+
+    TYPE: ClassVar[str] = "liaison.alert.resolved.v1"
+
+    ended_at: Moment
 
 
 class EventRefused(Fact, frozen=True, kw_only=True):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from contracts import gateway, notify, tickets
+from contracts import gateway, knowledge, notify, tickets, training
 from contracts.fact import Fact
 
-_MODULES = (gateway, tickets, notify)
+_MODULES = (gateway, tickets, training, knowledge, notify)
 
 
 def _collect() -> dict[str, type[Fact]]:

@@ -1,11 +1,14 @@
-"""What the tickets service tells: the life of a ticket and of its clocks. The subject is the ticket's number."""
+"""What the tickets service tells: the life of a ticket and of its clocks, and of feedback.
+
+The subject is the ticket's number, or the feedback's id.
+"""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
-from contracts.fact import EmployeeNumber, Fact, Moment, Name, Priority, Word
-from contracts.words import Channel, TicketState
+from contracts.fact import EmployeeNumber, Fact, Moment, Name, Priority, Score, Word
+from contracts.words import Channel, FeedbackClass, FeedbackStatus, FeedbackWay, TicketState
 
 
 class Target(Word):
@@ -155,3 +158,49 @@ class SlaMet(_ClockFact, frozen=True, kw_only=True):
     TYPE: ClassVar[str] = "liaison.sla.met.v1"
 
     stopped_at: Moment
+
+
+class _FeedbackFact(Fact, frozen=True, kw_only=True):
+    """One piece of feedback (T9). `author` is absent when it was anonymous; `owner`: the one person who follows it up.
+
+    `feedback_class` is absent until the owner has classified it.
+    """
+
+    feedback_id: Name
+    text: str
+    way: FeedbackWay
+    received_at: Moment
+    status: FeedbackStatus
+    feedback_class: FeedbackClass | None = None
+    owner: EmployeeNumber | None = None
+    author: EmployeeNumber | None = None
+    department: Name | None = None
+    score: Score | None = None
+    about_ticket: Name | None = None
+    about_article: Name | None = None
+    problem_code: Name | None = None
+
+
+class FeedbackReceived(_FeedbackFact, frozen=True, kw_only=True):
+    """Feedback came in and has its owner; a department without one has none, and somebody is told."""
+
+    TYPE: ClassVar[str] = "liaison.feedback.received.v1"
+
+
+class FeedbackAnswered(_FeedbackFact, frozen=True, kw_only=True):
+    """The owner classified feedback or gave it another status. `answer`: what the author may read."""
+
+    TYPE: ClassVar[str] = "liaison.feedback.answered.v1"
+
+    answer: str = ""
+    previous_status: FeedbackStatus | None = None
+    previous_class: FeedbackClass | None = None
+
+
+class FeedbackAssigned(_FeedbackFact, frozen=True, kw_only=True):
+    """Somebody else follows feedback up now, or nobody does; `reason` says why: the owner left, or it was asked for."""
+
+    TYPE: ClassVar[str] = "liaison.feedback.assigned.v1"
+
+    previous_owner: EmployeeNumber | None = None
+    reason: str = ""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from contracts.fact import Word
 
+#: The alert that always fires, to prove the whole way; it is no news to anybody.
+WATCHDOG = "Watchdog"
+
 
 class Channel(Word):
     """The way in by which a request came (T1); each has its own targets."""
@@ -28,4 +31,41 @@ class TicketState(Word):
     AWAITING_EVIDENCE = "awaiting_evidence"
     RESOLVED = "resolved"
     CLOSED = "closed"
+    OTHER = "other"
+
+
+class FeedbackClass(Word):
+    """What becomes of a piece of feedback (T9); people see 可改进, 需协调, 已解决."""
+
+    IMPROVABLE = "improvable"
+    NEEDS_COORDINATION = "needs_coordination"
+    SETTLED = "settled"
+    OTHER = "other"
+
+
+class FeedbackStatus(Word):
+    """What the author of feedback is told (T9): 已受理, 需补充信息, 已解决."""
+
+    ACCEPTED = "accepted"
+    NEEDS_INFORMATION = "needs_information"
+    RESOLVED = "resolved"
+    OTHER = "other"
+
+
+class FeedbackWay(Word):
+    """How feedback came in (T9): by the form, the paper box (线下意见箱), a chat group, or another system."""
+
+    WEB = "web"
+    PAPER_BOX = "paper_box"
+    CHAT_GROUP = "chat_group"
+    EVENT = "event"
+    OTHER = "other"
+
+
+class Severity(Word):
+    """How urgent an alert of the platform is."""
+
+    CRITICAL = "critical"
+    WARNING = "warning"
+    INFO = "info"
     OTHER = "other"

@@ -33,7 +33,9 @@ def _route(name: str) -> Route:
     later = _types(chain.from_iterable(effect.emits for effect in defined.effects.values()))
     later |= _types(chain.from_iterable(job.emits for job in defined.jobs.values()))
     follows = {handled: _types(handler.emits) | later for handled, handler in defined.handlers.items()}
-    emits = frozenset[str]().union(later, *follows.values())
+    # A command is no event, so that what it announces follows from none.
+    commanded = _types(chain.from_iterable(method.emits for method in defined.methods.values()))
+    emits = frozenset[str]().union(later, commanded, *follows.values())
     if name == GATEWAY:
         # What others send decides which of these it passes on.
         emits |= {event_type for event_type, fact in FACTS.items() if fact.emitter() == GATEWAY}
