@@ -1,0 +1,52 @@
+"""What knowledge's own page says about the index: how far it is behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+from sqlalchemy.exc import SQLAlchemyError
+
+from eventkit.process import ServiceProcess
+from eventkit.service import Page
+from services.knowledge import cutting
+from services.knowledge.shelf import Shelf
+
+
+class IndexGauges(Collector):
+    """Read at scrape time; a database that is away yields no sample, which alerts see as absent."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
+
+    def describe(self) -> Iterable[GaugeMetricFamily]:
+        """Nothing is known before the first scrape; saying so keeps registration off the database."""
+        return ()
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """Read one snapshot."""
+        try:
+            waiting, oldest_s = self._shelf.behind()
+        except SQLAlchemyError:
+            return
+        yield GaugeMetricFamily(
+            "liaison_knowledge_index_waiting", "Changes that the search index has not got yet.", value=waiting
+        )
+        yield GaugeMetricFamily(
+            "liaison_knowledge_index_oldest_age_seconds",
+            "Age of the oldest change that the search index has not got yet.",
+            value=oldest_s,
+        )
+
+
+class Gauges(Page):
+    """Adds our gauges to the process's own `/metrics`."""
+
+    def __init__(self) -> None:
+        super().__init__("/metrics", lambda process: b"")
+
+    def attach(self, process: ServiceProcess) -> None:
+        """Have the process show them, and read its dictionaries before the first question waits for them."""
+        cutting.warm_up()
+        process.metrics.registry.register(IndexGauges(Shelf(process.engine)))
