@@ -55,7 +55,7 @@ def shown(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def open_ticket(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], actor: str | None) -> dict[str, Any]:
     """Open a ticket and return it. Raises RuleBroken naming the field."""
-    request = _checked(TicketRequested, arguments)
+    request = checked(TicketRequested, arguments)
     scope = arguments.get("scope") or {}
     if scope.get("kind") == "own" and request.requester not in (None, scope.get("person")):
         raise RuleBroken("only for yourself; a specialist may ask for somebody else", field="requester")
@@ -127,7 +127,8 @@ def _visible(store: TicketStore, number: str, scope: Mapping[str, Any]) -> dict[
     return row
 
 
-def _checked(fact: type[F], arguments: Mapping[str, Any]) -> F:
+def checked(fact: type[F], arguments: Mapping[str, Any]) -> F:
+    """Return arguments as a fact. Raises RuleBroken naming the field that does not fit."""
     try:
         return msgspec.convert(dict(arguments), fact)
     except msgspec.ValidationError as error:

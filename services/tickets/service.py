@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from contracts import tickets as facts
-from contracts.gateway import PersonChanged, TicketRequested, TicketUpdateRequested
+from contracts.gateway import FeedbackSubmitted, PersonChanged, TicketRequested, TicketUpdateRequested
 from contracts.words import TicketState
 from eventkit.envelope import Event
 from eventkit.service import Configured, Stored, answers, fires, handles
 from eventkit.timers import Timer
-from services.tickets import calls, sla, usecases
+from services.tickets import calls, feedback, feedback_calls, sla, usecases
+from services.tickets.feedback_storage import FeedbackStore
 from services.tickets.settings import Settings
 from services.tickets.storage import TicketStore
 from services.tickets.telling import Change
@@ -38,6 +39,7 @@ class TicketsService:
 
     name = "tickets"
     store: TicketStore = Stored(TicketStore)
+    feedback: FeedbackStore = Stored(FeedbackStore)
     settings: Settings = Configured(Settings.from_env)
 
     def load_requests(self, events: Sequence[Event[TicketRequested]]) -> None:
@@ -89,10 +91,30 @@ class TicketsService:
         """Read in one statement the people who changed."""
         self.store.people.preload([event.data.employee_number for event in events])
 
-    @handles(PersonChanged, preload="load_people", emits=(facts.TicketAssigned,))
+    @handles(PersonChanged, preload="load_people", emits=(facts.TicketAssigned, facts.FeedbackAssigned))
     def on_person_changed(self, event: Event[PersonChanged]) -> None:
         """Engineers come, go and are away; a leaver's work is handed over."""
         usecases.change_person(self.store, self.settings.policy, event.data, _change(event))
+        feedback.follow_person(self.feedback, self.settings.owners, event.data.employee_number, _change(event))
+
+    def load_feedback(self, events: Sequence[Event[FeedbackSubmitted]]) -> None:
+        """Read in few statements what taking this feedback in needs."""
+        keys = [key for event in events if (key := request_key(event.source, event.externalref))]
+        self.feedback.preload(keys, len(events))
+        authors = [event.data.author for event in events if event.data.author]
+        self.feedback.people([*self.settings.owners.everybody, *authors])
+
+    @handles(FeedbackSubmitted, preload="load_feedback", emits=(facts.FeedbackReceived,))
+    def on_feedback_submitted(self, event: Event[FeedbackSubmitted]) -> None:
+        """T9: other systems send feedback."""
+        feedback.take_in_event(
+            self.feedback,
+            self.settings.owners,
+            event.data,
+            _change(event),
+            source=event.source,
+            externalref=event.externalref,
+        )
 
     def load_timers(self, timers: Sequence[Timer]) -> None:
         """Lock the tickets whose clocks fell due: subject first."""
@@ -108,7 +130,7 @@ class TicketsService:
         """A target is missed."""
         sla.clock_fell_due(self.store, self.settings.policy, timer.payload, self.store.work.now, warning=False)
 
-    @answers(command=True)
+    @answers(command=True, emits=_LIFE)
     def open_ticket(self, arguments: Mapping[str, Any]) -> Any:
         """Open a ticket for a caller."""
         return calls.open_ticket(self.store, self.settings.policy, arguments, self.store.work.actor)
@@ -123,25 +145,70 @@ class TicketsService:
         """Show a page of tickets."""
         return calls.list_tickets(self.store, arguments)
 
-    @answers(command=True)
+    @answers(command=True, emits=_LIFE)
     def respond_ticket(self, arguments: Mapping[str, Any]) -> Any:
         """Take a ticket up: the first answer."""
         return self._bring_to(arguments, TicketState.IN_PROGRESS)
 
-    @answers(command=True)
+    @answers(command=True, emits=_LIFE)
     def resolve_ticket(self, arguments: Mapping[str, Any]) -> Any:
         """Give a solution."""
         return self._bring_to(arguments, TicketState.RESOLVED)
 
-    @answers(command=True)
+    @answers(command=True, emits=_LIFE)
     def reopen_ticket(self, arguments: Mapping[str, Any]) -> Any:
         """Say that a solution did not hold."""
         return self._bring_to(arguments, TicketState.IN_PROGRESS, reopening=True)
 
-    @answers(command=True)
+    @answers(command=True, emits=_LIFE)
     def close_ticket(self, arguments: Mapping[str, Any]) -> Any:
         """Finish a resolved ticket."""
         return self._bring_to(arguments, TicketState.CLOSED)
+
+    @answers(command=True, emits=(facts.FeedbackReceived,))
+    def submit_feedback(self, arguments: Mapping[str, Any]) -> Any:
+        """Take feedback in for a caller, who may be nobody."""
+        return feedback_calls.submit(self.feedback, self.settings.owners, arguments, self.store.work.actor)
+
+    @answers()
+    def get_feedback(self, arguments: Mapping[str, Any]) -> Any:
+        """Show one feedback with its changes."""
+        return feedback_calls.get(self.feedback, arguments)
+
+    @answers()
+    def list_feedback(self, arguments: Mapping[str, Any]) -> Any:
+        """Show a page of feedback."""
+        return feedback_calls.listed(self.feedback, arguments)
+
+    @answers(command=True, emits=(facts.FeedbackAnswered,))
+    def classify_feedback(self, arguments: Mapping[str, Any]) -> Any:
+        """Say what becomes of feedback."""
+        return feedback_calls.classify(self.feedback, arguments, self.store.work.actor)
+
+    @answers(command=True, emits=(facts.FeedbackAnswered,))
+    def answer_feedback(self, arguments: Mapping[str, Any]) -> Any:
+        """Give feedback a status and an answer."""
+        return feedback_calls.answer(self.feedback, arguments, self.store.work.actor)
+
+    @answers(command=True, emits=(facts.FeedbackAssigned,))
+    def assign_feedback(self, arguments: Mapping[str, Any]) -> Any:
+        """Have somebody else follow feedback up."""
+        return feedback_calls.assign(self.feedback, arguments, self.store.work.actor)
+
+    @answers(command=True, emits=(facts.FeedbackAnswered,))
+    def add_to_feedback(self, arguments: Mapping[str, Any]) -> Any:
+        """Add what a named author has to add."""
+        return feedback_calls.add_information(self.feedback, arguments, self.store.work.actor)
+
+    @answers()
+    def feedback_status(self, arguments: Mapping[str, Any]) -> Any:
+        """Tell the holder of a receipt what became of it."""
+        return feedback_calls.status(self.feedback, arguments)
+
+    @answers(command=True, emits=(facts.FeedbackAnswered,))
+    def add_to_feedback_by_receipt(self, arguments: Mapping[str, Any]) -> Any:
+        """Add what the holder of a receipt has to add."""
+        return feedback_calls.add_by_receipt(self.feedback, arguments)
 
     def _bring_to(self, arguments: Mapping[str, Any], state: TicketState, *, reopening: bool = False) -> Any:
         actor = self.store.work.actor

@@ -12,6 +12,8 @@ import msgspec
 from contracts.tickets import Target
 from contracts.words import Channel, TicketState
 from eventkit.errors import BadSettings
+from services.tickets.feedback_owners import read_owners
+from services.tickets.feedback_rules import Owners
 from services.tickets.rules import Policy
 
 _Seconds = Annotated[int, msgspec.Meta(gt=0)]
@@ -68,12 +70,18 @@ def read_policy(path: Path) -> Policy:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the tickets service is run with."""
+    """What the tickets service is run with. owners: who follows feedback up."""
 
     policy: Policy
+    owners: Owners
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Settings:
-        """Read the policy from LIAISON_TICKETS_POLICY, or the one shipped beside this module."""
-        path = env.get("LIAISON_TICKETS_POLICY")
-        return cls(read_policy(Path(path) if path else Path(__file__).with_name("policy.yaml")))
+        """Read LIAISON_TICKETS_POLICY and LIAISON_FEEDBACK_OWNERS (files), or those shipped beside this module.
+
+        Raises BadSettings naming what is wrong in which of them.
+        """
+        shipped = Path(__file__)
+        policy = env.get("LIAISON_TICKETS_POLICY") or shipped.with_name("policy.yaml")
+        owners = env.get("LIAISON_FEEDBACK_OWNERS") or shipped.with_name("feedback.yaml")
+        return cls(read_policy(Path(policy)), read_owners(Path(owners)))

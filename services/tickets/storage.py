@@ -20,6 +20,7 @@ from sqlalchemy import (
     Table,
     Text,
     and_,
+    func,
     or_,
     select,
     text,
@@ -138,6 +139,14 @@ person = Table(
     Index("person_groups", "groups", postgresql_using="gin"),
 )
 
+_HELD = (
+    select(func.count())
+    .where(ticket.c.assignee == person.c.employee_number, _OPEN)
+    .correlate(person)
+    .scalar_subquery()
+    .label("held")
+)
+
 
 class TicketStore:
     """What one transaction sees and changes of tickets."""
@@ -151,7 +160,9 @@ class TicketStore:
         self._comments = work.rows(ticket_comment)
         self._numbers: list[int] = []
         self._engineers: dict[str, list[Row]] = {}
-        self._load: dict[str, int] | None = None
+        # How many open tickets people held when they were read, and what this transaction has changed about that.
+        self._held: dict[str, int] = {}
+        self._moves: dict[str, int] = {}
         self._changed_people: set[str] = set()
 
     def reserve_numbers(self, count: int) -> None:
@@ -227,35 +238,31 @@ class TicketStore:
     def engineers_of(self, group: str) -> Sequence[Row]:
         """Return the engineers of a group: as the database has them, with this transaction's changes."""
         if group not in self._engineers:
-            statement = select(person).where(person.c.groups.contains([group]), person.c.is_engineer)
-            self._engineers[group] = [dict(row) for row in self.work.connection.execute(statement).mappings()]
+            statement = select(person, _HELD).where(person.c.groups.contains([group]), person.c.is_engineer)
+            found = [dict(row) for row in self.work.connection.execute(statement).mappings()]
+            self._held |= {row["employee_number"]: row.pop("held") for row in found}
+            self._engineers[group] = found
         stored = [row for row in self._engineers[group] if row["employee_number"] not in self._changed_people]
         changed = [row for number in sorted(self._changed_people) if (row := self.people.get(number)) is not None]
         return stored + [row for row in changed if row["is_engineer"] and group in row["groups"]]
 
     def open_count(self, employee_number: str) -> int:
         """Return how many open tickets somebody holds, this transaction's changes included."""
-        if self._load is None:
-            rows = self.work.connection.execute(
-                text(
-                    "select assignee, count(*) as n from ticket"
-                    " where state not in ('resolved', 'closed') and assignee is not null group by assignee"
-                )
-            )
-            self._load = {row.assignee: row.n for row in rows}
-        return self._load.get(employee_number, 0)
+        if employee_number not in self._held:
+            statement = select(_HELD).where(person.c.employee_number == employee_number)
+            self._held[employee_number] = self.work.connection.execute(statement).scalar() or 0
+        return self._held[employee_number] + self._moves.get(employee_number, 0)
 
     def moved(self, before: str | None, after: str | None) -> None:
         """Keep the open counts right while tickets change hands within the transaction."""
-        if self._load is not None:
-            self._add_load(before, -1)
-            self._add_load(after, 1)
-            self.work.on_undo(lambda: self._add_load(before, 1))
-            self.work.on_undo(lambda: self._add_load(after, -1))
+        self._move(before, -1)
+        self._move(after, 1)
 
-    def _add_load(self, employee_number: str | None, count: int) -> None:
-        if self._load is not None and employee_number:
-            self._load[employee_number] = self._load.get(employee_number, 0) + count
+    def _move(self, employee_number: str | None, count: int) -> None:
+        if employee_number:
+            before = self._moves.get(employee_number, 0)
+            self._moves[employee_number] = before + count
+            self.work.on_undo(lambda: self._moves.update({employee_number: before}))
 
     def open_tickets_of(self, assignee: str) -> list[Row]:
         """Lock and return the open tickets that somebody holds."""
@@ -334,4 +341,14 @@ FORGET = (
     "delete from person where employee_number = :number",
     "update ticket set description = '' where requester = :number",
     "update ticket_comment set body = '' where actor = :number",
+    "update feedback_change set after = '' where field = 'information' and feedback_id in"
+    " (select id from feedback where author = :number)",
+    "update feedback set author = null, text = '' where author = :number",
+    "update feedback set owner = null where owner = :number",
+    "update feedback_change set before = nullif(before, :number), after = nullif(after, :number),"
+    " actor = nullif(actor, :number) where :number in (before, after, actor)",
+    "update eventkit.outbox set headers = headers - 'ce-actor', payload ="
+    " convert_to((convert_from(payload, 'UTF8')::jsonb - 'author' || '{\"text\": \"\"}')::text, 'UTF8')"
+    " where type like 'liaison.feedback.%' and sent_at is not null"
+    " and convert_from(payload, 'UTF8')::jsonb ->> 'author' = :number",
 )
