@@ -8,12 +8,25 @@ from pathlib import Path
 from typing import TypeVar
 
 from contracts.notify import Medium
-from services.notify.rules import EVENTS, AfterCrash, Role, Rule, RuleBook, When, rule_book
+from services.notify.rules import (
+    COMPANION_WAIT_S,
+    COMPANIONS,
+    CONDITIONS,
+    EVENTS,
+    LONGEST_COMPANION_WAIT_S,
+    AfterCrash,
+    Role,
+    Rule,
+    RuleBook,
+    When,
+    can_name,
+    rule_book,
+)
 from services.notify.sheets import Cell, Faults, read_sheet
 
 E = TypeVar("E", bound=enum.StrEnum)
 _MUST = ("name", "event", "to", "template", "priority")
-_MAY = ("medium", "when", "after_crash")
+_MAY = ("medium", "when", "after_crash", "waits_for", "at_most_s")
 
 
 def read_rules(path: Path, templates: Collection[str], faults: Faults) -> RuleBook:
@@ -49,17 +62,17 @@ def _rule(entry: Cell, templates: Collection[str], faults: Faults) -> Rule | Non
     if not all(name in cells for name in _MUST):
         return None
     event, template, priority = cells["event"], cells["template"], cells["priority"]
-    if event.value not in EVENTS:
-        faults.add(event, f"unknown event type {event.value!r}; known: {', '.join(EVENTS)}")
+    _check_event(cells, faults)
     if template.value not in templates:
         faults.add(template, f"there is no template {template.value!r}; there are: {', '.join(sorted(templates))}")
     if priority.value not in (1, 2, 3, 4) or isinstance(priority.value, bool):
         faults.add(priority, f"priority must be 1, 2, 3 or 4, not {priority.value!r}")
     name = faults.text(cells["name"])
-    to = _roles(cells["to"], faults)
+    to = _roles(cells["to"], event.value, faults)
     medium = _word(cells.get("medium"), Medium, faults)
-    when = _word(cells.get("when"), When, faults)
+    when = _when(cells.get("when"), event.value, faults)
     after_crash = _word(cells.get("after_crash"), AfterCrash, faults)
+    at_most_s = _seconds(cells.get("at_most_s"), faults)
     if len(faults.found) > before:
         return None
     return Rule(
@@ -71,15 +84,50 @@ def _rule(entry: Cell, templates: Collection[str], faults: Faults) -> Rule | Non
         medium=medium or Medium.MAIL,
         when=when,
         after_crash=after_crash or AfterCrash.UNKNOWN,
+        waits_for=cells["waits_for"].value if "waits_for" in cells else None,
+        at_most_s=at_most_s,
     )
 
 
-def _roles(cell: Cell, faults: Faults) -> tuple[Role, ...]:
+def _check_event(cells: dict[str, Cell], faults: Faults) -> None:
+    event, companion = cells["event"], cells.get("waits_for")
+    if event.value not in EVENTS:
+        faults.add(event, f"unknown event type {event.value!r}; known: {', '.join(EVENTS)}")
+    elif companion is not None and companion.value not in (known := COMPANIONS.get(event.value, frozenset())):
+        there_are = f"may wait for: {', '.join(sorted(known))}" if known else "waits for none"
+        faults.add(companion, f"unknown event to wait for {companion.value!r}; {event.value} {there_are}")
+    if companion is None and "at_most_s" in cells:
+        faults.add(cells["at_most_s"], "at_most_s says nothing without waits_for")
+
+
+def _seconds(cell: Cell | None, faults: Faults) -> float:
+    if cell is None:
+        return COMPANION_WAIT_S
+    value = cell.value
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= LONGEST_COMPANION_WAIT_S:
+        return float(value)
+    faults.add(cell, f"must be seconds, more than 0 and at most {LONGEST_COMPANION_WAIT_S:g}, not {value!r}")
+    return COMPANION_WAIT_S
+
+
+def _roles(cell: Cell, event: str, faults: Faults) -> tuple[Role, ...]:
     cells = cell.value if isinstance(cell.value, list) else [cell]
     if not cells:
         faults.add(cell, "to names nobody")
-    roles = (_word(one, Role, faults, "recipient") for one in cells)
-    return tuple(role for role in roles if role is not None)
+    roles = [(one, _word(one, Role, faults, "recipient")) for one in cells]
+    for one, role in roles:
+        if role is not None and event in EVENTS and not can_name(EVENTS[event], role):
+            faults.add(one, f"{event} has no {role.value}")
+    return tuple(role for _, role in roles if role is not None)
+
+
+def _when(cell: Cell | None, event: str, faults: Faults) -> When | None:
+    when = _word(cell, When, faults)
+    if cell is not None and when is not None and event in EVENTS:
+        for field in CONDITIONS[when].needs:
+            if field not in EVENTS[event].__struct_fields__:
+                faults.add(cell, f"{event} has no {field}, which {when.value} asks for")
+    return when
 
 
 def _word(cell: Cell | None, words: type[E], faults: Faults, what: str = "") -> E | None:

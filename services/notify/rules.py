@@ -10,17 +10,47 @@ import enum
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from contracts.fact import Fact
+from contracts.gateway import AlertFired, AlertResolved
+from contracts.knowledge import AnswerSuggested, SuggestedFor
 from contracts.notify import Medium
-from contracts.tickets import SlaBreached, SlaWarned, TicketAssigned, TicketOpened, TicketResolved
+from contracts.tickets import (
+    FeedbackAnswered,
+    FeedbackAssigned,
+    FeedbackReceived,
+    SlaBreached,
+    SlaWarned,
+    TicketAssigned,
+    TicketOpened,
+    TicketResolved,
+)
+from contracts.training import CourseCompleted, EnrolmentConfirmed, RetrainingAssigned
+from contracts.words import Severity
 
 #: The desk as a recipient; the space keeps it apart from every employee number.
 DESK = "the desk"
 #: The events that a rule may name.
 EVENTS: Mapping[str, type[Fact]] = {
-    fact.TYPE: fact for fact in (TicketOpened, TicketAssigned, SlaWarned, SlaBreached, TicketResolved)
+    fact.TYPE: fact
+    for fact in (
+        *(TicketOpened, TicketAssigned, SlaWarned, SlaBreached, TicketResolved),
+        *(EnrolmentConfirmed, CourseCompleted, RetrainingAssigned),
+        *(FeedbackReceived, FeedbackAssigned, FeedbackAnswered),
+        *(AlertFired, AlertResolved),
+    )
 }
+#: The events whose messages may wait for another event, and for which: its content belongs into the text.
+COMPANIONS: Mapping[str, frozenset[str]] = {
+    TicketOpened.TYPE: frozenset({AnswerSuggested.TYPE}),
+    CourseCompleted.TYPE: frozenset({AnswerSuggested.TYPE}),
+}
+#: Seconds that a message waits for its companion unless its rule says otherwise, and the most that a rule may say.
+COMPANION_WAIT_S = 3.0
+LONGEST_COMPANION_WAIT_S = 60.0
+#: How long a companion is kept that came before the event whose message waits for it.
+EARLY_KEPT = timedelta(hours=1)
 #: How long a message waits for its recipient to become known before the desk gets it.
 CONTACT_WAIT = timedelta(hours=1)
 #: Seconds between one try and the next; the last one repeats until GIVE_UP has passed.
@@ -28,22 +58,68 @@ RETRY_S = (5, 30, 120, 600, 1800, 3600)
 GIVE_UP = timedelta(hours=24)
 #: A server that never answers would otherwise fill a mailbox with copies.
 MAX_REPEATS = 2
+#: Seconds, longer than any call can take: the dialogue, one command, the content, the last answer.
+LEASE_S = 180.0
+#: Alerts that say that our own messages do not get out: the monitoring mails them itself (notes/notify-metrics.md 3.4).
+ALERTS_ABOUT_DELIVERY = frozenset({"DeliveriesFailing", "WatchdogSilent"})
+#: How long an alert's occurrence is remembered after its end, so that a repeat tells nobody again.
+ALERT_KEPT = timedelta(days=35)
 
 
 class Role(enum.StrEnum):
-    """What somebody is to the ticket that the event is about."""
+    """What somebody is to the thing that the event is about."""
 
     REQUESTER = "requester"
     ASSIGNEE = "assignee"
     GROUP_LEAD = "group_lead"
-    MANAGER = "manager"
+    LEARNER = "learner"
+    CONTACT = "contact"  # the training contact of the learner's department
+    OWNER = "owner"
+    AUTHOR = "author"
+    MANAGER = "manager"  # of the assignee
     DESK = "desk"
+
+
+#: Roles whose holder the event itself names, in a field of the role's name.
+NAMED = tuple(role for role in Role if role not in (Role.MANAGER, Role.DESK))
 
 
 class When(enum.StrEnum):
     """A condition under which a rule holds."""
 
     NOBODY_ASSIGNED = "nobody_assigned"
+    NOBODY_OWNS = "nobody_owns"
+    NOT_REPORTED = "not_reported"
+    AUTHOR_LEARNS_MORE = "author_learns_more"
+    CRITICAL = "critical"
+    WARNING = "warning"
+    INFO = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """When a rule holds. needs: the fields that the event must have. holds: what it says of an event."""
+
+    needs: tuple[str, ...]
+    holds: Callable[[Any], bool]
+
+
+CONDITIONS: Mapping[When, Condition] = {
+    When.NOBODY_ASSIGNED: Condition(("assignee",), lambda fact: not fact.assignee),
+    When.NOBODY_OWNS: Condition(("owner",), lambda fact: not fact.owner),
+    When.NOT_REPORTED: Condition(("reported",), lambda fact: not fact.reported),
+    When.AUTHOR_LEARNS_MORE: Condition(
+        ("answer", "status", "previous_status", "feedback_class", "previous_class"),
+        # With the same status and class it is the answer that is another one.
+        lambda fact: (
+            fact.status != fact.previous_status or (fact.answer and fact.feedback_class == fact.previous_class)
+        ),
+    ),
+    When.CRITICAL: Condition(("severity",), lambda fact: fact.severity is Severity.CRITICAL),
+    # A severity that we do not know may be serious.
+    When.WARNING: Condition(("severity",), lambda fact: fact.severity in (Severity.WARNING, Severity.OTHER)),
+    When.INFO: Condition(("severity",), lambda fact: fact.severity is Severity.INFO),
+}
 
 
 class AfterCrash(enum.StrEnum):
@@ -67,7 +143,10 @@ class State(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule of the file. priority: 1 critical to 4 low; the most urgent rule wins for a person in two roles."""
+    """One rule of the file. priority: 1 critical to 4 low; the most urgent rule wins for a person in two roles.
+
+    waits_for: the type of the event that the text needs too; without it the message goes after `at_most_s` seconds.
+    """
 
     name: str
     event: str
@@ -77,6 +156,8 @@ class Rule:
     medium: Medium
     when: When | None = None
     after_crash: AfterCrash = AfterCrash.UNKNOWN
+    waits_for: str | None = None
+    at_most_s: float = COMPANION_WAIT_S
 
 
 #: The rules of each event type, most urgent first.
@@ -101,6 +182,11 @@ class Contact:
     active: bool
 
 
+def waited_for(rules: Sequence[Rule]) -> list[str]:
+    """Return the types of the events that messages of these rules wait for."""
+    return sorted({rule.waits_for for rule in rules if rule.waits_for})
+
+
 def manager_matters(rules: Sequence[Rule]) -> bool:
     """Tell whether one of the rules is about the assignee's manager, who must be looked up."""
     return any(Role.MANAGER in rule.to for rule in rules)
@@ -108,8 +194,13 @@ def manager_matters(rules: Sequence[Rule]) -> bool:
 
 def people_named(fact: Fact) -> set[str]:
     """Return the employee numbers that an event itself names as possible recipients."""
-    named = (getattr(fact, role, None) for role in ("requester", "assignee", "group_lead"))
+    named = (getattr(fact, role.value, None) for role in NAMED)
     return {number for number in named if number}
+
+
+def can_name(fact: type[Fact], role: Role) -> bool:
+    """Tell whether events of a type can say who somebody in this role is."""
+    return role is Role.DESK or (Role.ASSIGNEE if role is Role.MANAGER else role).value in fact.__struct_fields__
 
 
 def recipients(
@@ -118,12 +209,12 @@ def recipients(
     """Return who is told by which channel, each once, with the rule that says so.
 
     rules: of this event's type, the most urgent first. manager_of: an employee's manager, None when unknown.
-    A role that nobody holds tells nobody; rules with `when: nobody_assigned` see to it that somebody still learns.
+    A role that nobody holds tells nobody; rules with `when: nobody_…` see to it that somebody still learns.
     """
     assignee: str | None = getattr(fact, "assignee", None)
     told: dict[tuple[str, Medium], Rule] = {}
     for rule in rules:
-        if rule.when is When.NOBODY_ASSIGNED and assignee:
+        if rule.when and not CONDITIONS[rule.when].holds(fact):
             continue
         for role in rule.to:
             if role is Role.DESK:
@@ -135,6 +226,30 @@ def recipients(
             if recipient:
                 told.setdefault((recipient, rule.medium), rule)
     return told
+
+
+def belongs_to(companion: AnswerSuggested) -> tuple[str, str] | None:
+    """Return type and subject of the event whose messages may wait for what was suggested; None when none can."""
+    about_type = _SUGGESTED_FOR.get(companion.suggested_for)
+    return (about_type, companion.about_subject) if about_type else None
+
+
+_SUGGESTED_FOR = {SuggestedFor.TICKET: TicketOpened.TYPE, SuggestedFor.COURSE: CourseCompleted.TYPE}
+
+
+def occurrence_of(alert: AlertFired | AlertResolved) -> str:
+    """Return what tells one occurrence of an alert from another: its labels' hash and its beginning."""
+    return f"{alert.fingerprint} {alert.starts_at:%Y-%m-%dT%H:%M:%S.%fZ}"
+
+
+def is_ours_to_tell(alert: AlertFired, is_failing: Callable[[], bool]) -> bool:
+    """Tell whether the desk is told of an alert by us: not that our messages fail, by a message.
+
+    is_failing: whether messages have lately not been getting out; then nothing is told about ourselves.
+    """
+    if alert.alert in ALERTS_ABOUT_DELIVERY:
+        return False
+    return alert.service != "notify" or not is_failing()
 
 
 def readiness(recipient: str, contact: Contact | None) -> tuple[State, str]:

@@ -1,89 +1,29 @@
-"""Notify's tables, and what is asked of them."""
+"""What notify reads and writes in a transaction."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    DateTime,
-    Engine,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    SmallInteger,
-    Table,
-    Text,
-    UniqueConstraint,
-    any_,
-    bindparam,
-    func,
-    select,
-    text,
-    update,
-)
+from sqlalchemy import any_, delete, select, text
 
 from contracts.fact import Fact
-from contracts.gateway import PersonChanged
-from eventkit.envelope import Event, decode_data, encode_data, new_id, partitionkey_of
+from contracts.gateway import AlertFired, AlertResolved, PersonChanged
+from eventkit.envelope import Event, encode_data, new_id, partitionkey_of
 from eventkit.work import Row, Work, array_of
-from services.notify.rules import Contact, Rule, State, people_named
-
-metadata = MetaData()
-_moment = DateTime(timezone=True)
-
-person = Table(
-    "person",
-    metadata,
-    Column("employee_number", Text, primary_key=True),
-    Column("version", BigInteger, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("email", Text),
-    Column("language", Text, nullable=False),
-    Column("time_zone", Text, nullable=False),
-    Column("manager", Text),
-    Column("active", Boolean, nullable=False),
-    comment="How to reach people, from person.changed; an older version never overwrites a newer",
+from services.notify.rules import (
+    ALERT_KEPT,
+    EARLY_KEPT,
+    Contact,
+    Rule,
+    State,
+    occurrence_of,
+    people_named,
 )
+from services.notify.tables import alert, companion, delivery, metadata, person
 
-delivery = Table(
-    "delivery",
-    metadata,
-    Column("id", Text, primary_key=True),
-    Column("source", Text, nullable=False),
-    Column("event_id", Text, nullable=False),
-    Column("recipient", Text, nullable=False, comment="employee number, or `the desk`"),
-    Column("medium", Text, nullable=False),
-    Column("rule", Text, nullable=False),
-    Column("template", Text, nullable=False),
-    Column("priority", SmallInteger, nullable=False),
-    Column("after_crash", Text, nullable=False, comment="repeat or unknown, as the rule said when this was decided"),
-    Column("about_type", Text, nullable=False),
-    Column("about_subject", Text, nullable=False),
-    Column("about_data", LargeBinary, nullable=False, comment="the event's data, JSON, from which the text is made"),
-    Column("traceparent", Text),
-    Column("state", Text, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("code", Integer, nullable=False, comment="the channel's last code, 0 for none"),
-    Column("attempts", SmallInteger, nullable=False),
-    Column("unclear_attempts", SmallInteger, nullable=False, comment="tries that may have gone out"),
-    Column("by_desk", Boolean, nullable=False, comment="the recipient had no address, so the desk gets it"),
-    Column("arrived_at", _moment, nullable=False, comment="when the event arrived at Liaison"),
-    Column("created_at", _moment, nullable=False),
-    Column("ready_at", _moment, comment="since when it could be sent"),
-    Column("tried_at", _moment),
-    Column("settled_at", _moment),
-    UniqueConstraint("source", "event_id", "recipient", "medium", name="delivery_once"),
-    Index("delivery_open", "state", "created_at", postgresql_where=text("settled_at is null")),
-    Index("delivery_waiting", "recipient", postgresql_where=text("state = 'waiting_contact'")),
-    comment="One message to one person by one channel about one event",
-)
+__all__ = ["FORGET", "NotifyStore", "companion_id", "metadata"]
 
 #: Locks that keep `we wait for this person` and `this person is known now` from missing each other.
 _CONTACT_LOCKS = 64
@@ -99,6 +39,8 @@ class NotifyStore:
         self._work = work
         self._people: dict[str, Contact | None] = {}
         self._waiting_read: set[str] = set()
+        self._companions_read: set[str] = set()
+        self._waiters: dict[str, list[str]] = {}
         self._locked: set[str] = set()
 
     @property
@@ -192,9 +134,10 @@ class NotifyStore:
         return self._work.connection.execute(found.limit(1)).first() is not None
 
     def add_delivery(self, event: Event[Any], rule: Rule, recipient: str, state: State, reason: str) -> Row:
-        """Add a delivery in its first state."""
+        """Add a delivery in its first state, with what it waits for if that is here already."""
         now = self.now
-        return self._work.rows(delivery).add(
+        early = self._early(rule.waits_for, event.type, event.subject) if rule.waits_for else None
+        row = self._work.rows(delivery).add(
             id=new_id(),
             source=event.source,
             event_id=event.id,
@@ -207,6 +150,10 @@ class NotifyStore:
             about_type=event.type,
             about_subject=event.subject,
             about_data=encode_data(event.data),
+            people=sorted(people_named(event.data)),
+            waits_for=rule.waits_for,
+            waits_until=now + timedelta(seconds=rule.at_most_s) if rule.waits_for else None,
+            companion_data=early,
             traceparent=event.traceparent,
             state=state.value,
             reason=reason,
@@ -219,6 +166,83 @@ class NotifyStore:
             ready_at=now if state is State.PENDING else None,
             settled_at=now if state is State.CANCELLED else None,
         )
+        if rule.waits_for:
+            self._note_waiter(row)
+        return row
+
+    def load_early(self, events: Sequence[Event[Any]], types: Sequence[str]) -> None:
+        """Read in one statement what has come early for the messages about these events. types: what they wait for."""
+        self._work.rows(companion).preload(
+            [companion_id(kind, event.type, event.subject) for event in events for kind in types]
+        )
+
+    def _early(self, kind: str, about_type: str, about_subject: str) -> bytes | None:
+        row = self._work.rows(companion).get(companion_id(kind, about_type, about_subject))
+        return bytes(row["data"]) if row else None
+
+    def load_waiting(self, kind: str, subjects: Sequence[str]) -> None:
+        """Lock and read the deliveries about these subjects that wait, or have waited, for an event of a type."""
+        unread = [subject for subject in subjects if subject not in self._companions_read]
+        if unread:
+            self._companions_read.update(unread)
+            among = delivery.c.about_subject == any_(array_of(delivery, "about_subject", unread))
+            # `is not null` is what the index is made for.
+            waits = delivery.c.waits_for.is_not(None) & (delivery.c.waits_for == kind)
+            for row in self._work.rows(delivery).find(among & waits):
+                self._note_waiter(row)
+
+    def waiters(self, kind: str, about_type: str, about_subject: str) -> list[Row]:
+        """Return the deliveries about an event that wait, or have waited, for an event of a type."""
+        self.load_waiting(kind, [about_subject])
+        ids = self._waiters.get(companion_id(kind, about_type, about_subject), ())
+        rows = self._work.rows(delivery)
+        return [row for one in ids if (row := rows.get(one)) is not None]
+
+    def _note_waiter(self, row: Row) -> None:
+        one = companion_id(row["waits_for"], row["about_type"], row["about_subject"])
+        self._waiters.setdefault(one, []).append(row["id"])
+
+    def keep_early(self, kind: str, about_type: str, about_subject: str, data: bytes) -> None:
+        """Keep an event for a message that is yet to come, and drop those for which none came."""
+        rows = self._work.rows(companion)
+        one = companion_id(kind, about_type, about_subject)
+        if rows.get(one) is None:
+            rows.add(id=one, data=data, came_at=self.now)
+            old = delete(companion).where(companion.c.came_at < self.now - EARLY_KEPT)
+            self._work.connection.execute(old)
+
+    def give(self, row: Row, data: bytes) -> Row:
+        """Give a delivery what it has waited for."""
+        return self._work.rows(delivery).change(row, companion_data=data)
+
+    def load_alerts(self, facts: Sequence[AlertFired | AlertResolved]) -> None:
+        """Lock and read what was told of these occurrences."""
+        self._work.rows(alert).preload([occurrence_of(fact) for fact in facts])
+
+    def begin_alert(self, fact: AlertFired) -> bool:
+        """Note that the desk is told of an occurrence; False when it was told before."""
+        rows = self._work.rows(alert)
+        if rows.get(occurrence_of(fact)) is not None:
+            return False
+        rows.add(id=occurrence_of(fact), told_at=self.now)
+        self._work.connection.execute(delete(alert).where(alert.c.ended_at < self.now - ALERT_KEPT))
+        return True
+
+    def end_alert(self, fact: AlertResolved) -> bool:
+        """Note that the desk is told of an occurrence's end; False when it was told before, or of no beginning."""
+        rows = self._work.rows(alert)
+        row = rows.get(occurrence_of(fact))
+        if row is None or row["ended_at"] is not None:
+            return False
+        rows.change(row, ended_at=self.now)
+        return True
+
+    def is_failing(self) -> bool:
+        """Tell whether messages have lately not been getting out: one was tried twice and still waits."""
+        waits = text(
+            "select exists (select from delivery where settled_at is null and state = 'pending' and attempts > 1)"
+        )
+        return bool(self._work.connection.execute(waits).scalar_one())
 
     def load_deliveries(self, ids: Sequence[str]) -> None:
         """Lock and read deliveries in one statement."""
@@ -233,8 +257,10 @@ class NotifyStore:
         return self._work.rows(delivery).change(row, state=state.value, reason=reason, **values)
 
     def have_sent(self, row: Row, at: datetime | None = None) -> None:
-        """Have a delivery sent after the commit, or at a later moment."""
+        """Have a delivery sent after the commit or at a later moment, unless it still waits for another event."""
         kind = f"send_{row['medium']}"
+        if at is None and row["companion_data"] is None:
+            at = row["waits_until"]
         self._work.job(kind, key=row["id"], subject=row["id"], payload={}, due_at=at)
 
     def wait_for_contact(self, row: Row, until: datetime) -> None:
@@ -262,65 +288,21 @@ class NotifyStore:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """A delivery that is being sent, as it was just before the call. people: those whom its event names, by number."""
-
-    id: str
-    recipient: str
-    medium: str
-    template: str
-    priority: int
-    by_desk: bool
-    attempts: int
-    about: Fact
-    people: Mapping[str, Contact]
-
-
-class Counter:
-    """Where the one who makes the call fetches what is to be sent; its transaction is over before the call."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    def take(self, delivery_id: str) -> Taken | None:
-        """Mark a pending delivery as being sent and return it; None when there is nothing to send any more."""
-        with self._engine.begin() as connection:
-            row = connection.execute(_TAKE, {"delivery_id": delivery_id}).one_or_none()
-        if row is None:
-            return None
-        # Past the commit: an event that cannot be read any more must count as a try, or it would be tried for ever.
-        about = decode_data(row.about_type, bytes(row.about_data))
-        numbers = list(people_named(about) | {row.recipient})
-        among = person.c.employee_number == any_(array_of(person, "employee_number", numbers))
-        with self._engine.connect() as connection:
-            people = [Contact(*one) for one in connection.execute(select(*_CONTACT).where(among))]
-        return Taken(
-            row.id,
-            row.recipient,
-            row.medium,
-            row.template,
-            row.priority,
-            row.by_desk,
-            row.attempts,
-            about,
-            {one.employee_number: one for one in people},
-        )
-
-
 _CONTACT = [person.c[name] for name in Contact.__dataclass_fields__]
-_TAKE = (
-    update(delivery)
-    .where(delivery.c.id == bindparam("delivery_id"), delivery.c.state == State.PENDING.value)
-    .values(state=State.SENDING.value, attempts=delivery.c.attempts + 1, tried_at=func.clock_timestamp())
-    .returning(delivery)
-)
+
+
+def companion_id(kind: str, about_type: str, about_subject: str) -> str:
+    """Return the key of an event of a kind that belongs to the event of a type about a subject."""
+    return f"{kind} {about_type} {about_subject}"
+
 
 #: What erases a person (S6): how they are reached, and the text of what they were told.
 FORGET = (
     "delete from person where employee_number = :number",
     "update delivery set about_data = '{}' where recipient = :number and state in"
     " ('accepted', 'failed', 'unknown', 'cancelled')",
+    # What others were told of the person; what is still to be told needs its text until then.
+    "update delivery set about_data = '{}' where :number = any(people) and settled_at is not null",
     "update delivery set about_data = '{}', state = 'cancelled', reason = 'the person was erased', settled_at = now()"
     " where recipient = :number and state in ('pending', 'waiting_contact')",
 )

@@ -3,28 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from contracts.fact import Fact
-from contracts.gateway import PersonChanged
+from contracts.gateway import AlertFired, AlertResolved, PersonChanged
+from contracts.knowledge import AnswerSuggested
 from contracts.notify import Medium, NotificationAccepted, NotificationFailed
-from eventkit.envelope import Event
+from eventkit.envelope import Event, encode_data
 from services.notify import rules
 from services.notify.rules import DESK, Answer, RuleBook, Said, State
-from services.notify.wording import FALLBACK_ZONE, FORWARDED, Letter, one_line, render, values_of, zone_of
+from services.notify.values import Reader, values_of
+from services.notify.wording import FALLBACK_ZONE, FORWARDED, Letter, one_line, render, zone_of
 
 if TYPE_CHECKING:
     from services.notify.channels import MailChannel
+    from services.notify.counter import Counter, Taken
     from services.notify.settings import Settings
-    from services.notify.storage import Counter, NotifyStore, Taken
+    from services.notify.storage import NotifyStore
 
 #: From this priority on, up to 1, a mail is marked as important.
 URGENT = 1
 
 
 def load_recipients(store: NotifyStore, book: RuleBook, events: Sequence[Event[Any]]) -> None:
-    """Read everybody whom these events may concern: one statement, one more where managers are told."""
+    """Read everybody whom these events of one type may concern, and what came early for their messages.
+
+    One statement, one more where managers are told, one more where a message waits for another event.
+    """
     live = [event for event in events if not _is_past(event)]
+    if live and (waited_for := rules.waited_for(book[live[0].type])):
+        store.load_early(live, waited_for)
     store.load_people({number for event in live for number in rules.people_named(event.data)})
     managed = (event.data.assignee for event in live if rules.manager_matters(book[event.type]))
     holders = (store.person(number) for number in dict.fromkeys(managed) if number)
@@ -47,6 +58,44 @@ def tell(store: NotifyStore, book: RuleBook, event: Event[Any]) -> None:
             store.have_sent(row)
         elif state is State.WAITING_CONTACT:
             store.wait_for_contact(row, store.now + rules.CONTACT_WAIT)
+
+
+def tell_of_alert(store: NotifyStore, book: RuleBook, event: Event[Any]) -> None:
+    """Tell of an alert: once when it begins, and of its end if its beginning was told."""
+    fact: AlertFired | AlertResolved = event.data
+    if _is_past(event):
+        return
+    if isinstance(fact, AlertResolved):
+        is_news = store.end_alert(fact)
+    else:
+        is_news = rules.is_ours_to_tell(fact, store.is_failing) and store.begin_alert(fact)
+    if is_news:
+        tell(store, book, event)
+
+
+def load_waiting(store: NotifyStore, events: Sequence[Event[AnswerSuggested]]) -> None:
+    """Lock and read in one go the messages that wait for these events."""
+    store.load_waiting(AnswerSuggested.TYPE, [event.data.about_subject for event in events])
+
+
+def take_suggestions(store: NotifyStore, event: Event[AnswerSuggested]) -> None:
+    """Put what was suggested into the message that waits for it, or keep it for one that is yet to come.
+
+    A message that has gone, or was tried, went without. What was suggested for nobody is waited for by nobody.
+    """
+    fact = event.data
+    about = rules.belongs_to(fact)
+    if about is None or fact.person is None or _is_past(event):
+        return
+    data = encode_data(msgspec.structs.replace(fact, person=None))
+    waiters = store.waiters(event.type, *about)
+    if not waiters:
+        store.keep_early(event.type, *about, data)
+    for row in waiters:
+        if row["state"] in (State.PENDING, State.WAITING_CONTACT) and not row["attempts"]:
+            complete = store.give(row, data)
+            if complete["state"] == State.PENDING:
+                store.have_sent(complete)
 
 
 def _is_past(event: Event[Any]) -> bool:
@@ -119,7 +168,8 @@ def written(taken: Taken, settings: Settings, domain: str) -> Letter:
         return f"{one_line(known.name)} ({number})" if known else number
 
     zone = zone_of(contact.time_zone if contact else FALLBACK_ZONE)
-    values = values_of(taken.about, language, zone, called, settings.url)
+    reader = Reader(language, zone, called, settings.url)
+    values = (values_of(taken.companion, reader) if taken.companion else {}) | values_of(taken.about, reader)
     values["name"] = one_line(contact.name) if contact else language.words["desk"]
     subject, text = render(languages.template(language, taken.template), values, none)
     if taken.by_desk:
@@ -135,12 +185,16 @@ def written(taken: Taken, settings: Settings, domain: str) -> Letter:
     )
 
 
-def record(store: NotifyStore, delivery_id: str, answer: Answer) -> None:
+def record(store: NotifyStore, delivery_id: str, answer: Answer, *, interrupted: bool = False) -> None:
     """Keep what came of a call, tell of it, and have it made again where that is right."""
     row = store.delivery(delivery_id)
     # A process that was frozen comes back with an old answer; its delivery has moved on without it.
-    if row is None or answer.said is Said.NOTHING or answer.attempt not in (0, row["attempts"]):
+    if row is None or answer.attempt not in (0, row["attempts"]):
         return
+    if answer.said is Said.NOTHING:
+        answer = _left_over(store, row, interrupted=interrupted)
+        if answer.said is Said.NOTHING:
+            return
     if row["state"] == State.PENDING:
         # The call was claimed and never begun: the process died, or could not reach the database.
         store.have_sent(row, store.now + rules.retry_delay(1))
@@ -161,6 +215,21 @@ def record(store: NotifyStore, delivery_id: str, answer: Answer) -> None:
         store.wait_for_contact(row, store.now + rules.CONTACT_WAIT)
     elif step.state is not State.CANCELLED:
         store.announce(row, _outcome(store, row))
+
+
+def _left_over(store: NotifyStore, row: dict[str, Any], *, interrupted: bool) -> Answer:
+    """Return what a call that found nothing to send means.
+
+    After a crash nobody knows what came of the first call. A job that was armed anew while its call ran, since what
+    it waited for had come, is called a second time, too. It must outlast the first call: if that one's process dies,
+    nobody else would notice.
+    """
+    if row["state"] == State.SENDING:
+        ends_at = row["tried_at"] + timedelta(seconds=rules.LEASE_S)
+        if interrupted or store.now >= ends_at:
+            return Answer(Said.UNCLEAR, reason="the process died during the call", attempt=row["attempts"])
+        store.have_sent(row, ends_at)
+    return Answer(Said.NOTHING)
 
 
 def _outcome(store: NotifyStore, row: dict[str, Any]) -> Fact:

@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
-from contracts.fact import Fact
 from services.notify.sheets import Cell, Faults, read_sheet
 
 FALLBACK = "zh-CN"
@@ -27,7 +24,12 @@ PLACEHOLDERS = frozenset(
     (
         *("name", "number", "title", "priority", "channel", "group", "region", "department", "category"),
         *("requester", "assignee", "opened_at", "due_response_at", "due_solution_at", "target", "due_at", "share"),
-        *("solution", "resolved_at", "reason", "link", "recipient", "subject", "text"),
+        *("solution", "resolved_at", "reason", "link", "recipient", "subject", "text", "suggestions"),
+        *("course", "course_title", "learner", "contact", "attempt", "score", "completed_at", "class_hours"),
+        *("next_course", "modules", "failed_at", "due_on", "enrolled_at"),
+        *("feedback_id", "way", "received_at", "status", "feedback_class", "owner", "author", "about_ticket"),
+        *("about_article", "problem_code", "answer"),
+        *("alert", "severity", "service", "summary", "description", "starts_at", "ended_at", "runbook_url"),
     )
 )
 #: Every word that a language must know: closed lists of the contracts, and what stands for nothing.
@@ -36,10 +38,13 @@ WORDS = (
     *(f"priority_{level}" for level in range(1, 5)),
     *("target_first_response", "target_solution", "target_other"),
     *(f"channel_{name}" for name in ("hotline", "chat", "mail", "web", "specialist", "event", "other")),
-    *("reason_asked_for", "reason_nobody_named", "reason_the_holder_left"),
+    *("reason_asked_for", "reason_nobody_named", "reason_the_holder_left", "reason_the_owner_left"),
+    *(f"way_{name}" for name in ("web", "paper_box", "chat_group", "event", "other")),
+    *(f"status_{name}" for name in ("accepted", "needs_information", "resolved", "other")),
+    *(f"feedback_class_{name}" for name in ("improvable", "needs_coordination", "settled", "other")),
+    *(f"severity_{name}" for name in ("critical", "warning", "info", "other")),
 )
 _ONE_LINE = re.compile(r"[\s\x00-\x1f\x7f\u2028\u2029]+")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _BLANK_LINES = re.compile(r"\n{3,}")
 
 
@@ -65,10 +70,11 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """The words of one language. time: a strftime pattern; the time zone's name is put behind it."""
+    """The words of one language. time, date: strftime patterns; a time zone's name is put behind a time."""
 
     tag: str
     time: str
+    date: str
     words: Mapping[str, str]
     templates: Mapping[str, Template]
 
@@ -104,12 +110,13 @@ def read_languages(folder: Path, faults: Faults) -> Languages:
 
 def _language(path: Path, faults: Faults) -> Language:
     sheet = read_sheet(path, faults)
-    cells = {} if sheet is None else faults.mapping(sheet, must=("time", "words", "templates"))
+    cells = {} if sheet is None else faults.mapping(sheet, must=("time", "date", "words", "templates"))
     words = faults.mapping(cells["words"], must=WORDS) if "words" in cells else {}
     templates = faults.mapping(cells["templates"], may=None) if "templates" in cells else {}
     return Language(
         tag=path.stem,
         time=faults.text(cells["time"]) if "time" in cells else "",
+        date=faults.text(cells["date"]) if "date" in cells else "",
         words={name: faults.text(cell) for name, cell in words.items()},
         templates={name: _template(cell, faults) for name, cell in templates.items()},
     )
@@ -165,33 +172,3 @@ def zone_of(name: str) -> ZoneInfo:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
         return ZoneInfo(FALLBACK_ZONE)
-
-
-def values_of(
-    fact: Fact, language: Language, zone: ZoneInfo, person_called: Callable[[str], str], url: str
-) -> dict[str, str]:
-    """Return what an event says, by placeholder, as its reader should see it; absent values are left out.
-
-    person_called: how to call the person of an employee number. url: the base of links, empty for no links.
-    """
-    values: dict[str, str] = {}
-    for name in PLACEHOLDERS:
-        value = getattr(fact, name, None)
-        if isinstance(value, datetime):
-            values[name] = f"{value.astimezone(zone):{language.time}} ({zone.key})"
-        elif name in ("priority", "target", "channel") and value is not None:
-            values[name] = language.words[f"{name}_{value}"]
-        elif name == "share" and value is not None:
-            values[name] = f"{value:.0%}"
-        elif name in ("requester", "assignee") and value:
-            values[name] = person_called(value)
-        elif name == "reason" and value:
-            # A reason that this language has no words for is shown as the tickets service gave it.
-            values[name] = language.words.get(f"reason_{value.replace(' ', '_')}") or one_line(value)
-        elif name == "solution" and value:
-            values[name] = _CONTROL.sub(" ", value.replace("\r\n", "\n")).strip()
-        elif value:
-            values[name] = one_line(str(value))
-    if url and "number" in values:
-        values["link"] = f"{url.rstrip('/')}/tickets/{quote(values['number'], safe='')}"
-    return values

@@ -6,16 +6,18 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from nameko.containers import ServiceContainer
 
 from contracts.fact import Fact
-from contracts.gateway import PersonChanged
-from contracts.tickets import SlaBreached, SlaWarned, Target, TicketResolved
-from contracts.words import Channel, TicketState
+from contracts.gateway import AlertResolved, PersonChanged
+from contracts.knowledge import AnswerSuggested, SuggestedFor, Suggestion
+from contracts.tickets import FeedbackAnswered, FeedbackAssigned, SlaBreached, SlaWarned, Target, TicketResolved
+from contracts.training import CourseCompleted, EnrolmentConfirmed, RetrainingAssigned
+from contracts.words import Channel, FeedbackClass, FeedbackStatus, FeedbackWay, Severity, TicketState
 from deploy.local.mailbox import KeptMail, MailFolder
 from deploy.local.mailserver import KEEP, MailServer, Verdict
 from eventkit import broker, topology
@@ -57,6 +59,85 @@ def about(fact: type[Fact], **more: Any) -> Any:
     return fact(**values | more)
 
 
+def about_course(fact: type[Fact], **more: Any) -> Any:
+    """Build a fact about the course C-7 that E5 takes; E6 is the training contact of the department."""
+    values: dict[str, Any] = {
+        "course": "C-7",
+        "course_title": "OA 流程基础",
+        "learner": "E5",
+        "department": "集团/华东分公司",
+        "contact": "E6",
+    }
+    if fact is EnrolmentConfirmed:
+        values |= {"enrolled_at": OPENED_AT, "due_on": date(2026, 4, 30)}
+    if fact is CourseCompleted:
+        values |= {"attempt": 2, "completed_at": OPENED_AT, "score": 0.92, "class_hours": 1.5}
+        values |= {"next_course": "C-8", "next_course_title": "OA 流程进阶"}
+    if fact is RetrainingAssigned:
+        values |= {"attempt": 1, "failed_at": OPENED_AT, "score": 0.4, "modules": ("审批流", "表单")}
+        values |= {"due_on": date(2026, 4, 30)}
+    return fact(**values | more)
+
+
+def about_feedback(fact: type[Fact], **more: Any) -> Any:
+    """Build a fact about the feedback F-3 that E7 wrote and E8 follows up."""
+    values: dict[str, Any] = {
+        "feedback_id": "F-3",
+        "text": "打印太慢。\n请换打印机。",
+        "way": FeedbackWay.WEB,
+        "received_at": OPENED_AT,
+        "status": FeedbackStatus.ACCEPTED,
+        "owner": "E8",
+        "author": "E7",
+        "department": "集团/华东分公司",
+        "score": 2,
+    }
+    if fact is FeedbackAssigned:
+        values |= {"previous_owner": "E9", "reason": "the owner left"}
+    if fact is FeedbackAnswered:
+        values |= {"status": FeedbackStatus.RESOLVED, "previous_status": FeedbackStatus.ACCEPTED}
+        values |= {"answer": "新打印机下周到。", "feedback_class": FeedbackClass.SETTLED}
+    return fact(**values | more)
+
+
+def about_alert(fact: type[Fact], **more: Any) -> Any:
+    """Build a fact about an alert of the monitoring."""
+    values: dict[str, Any] = {
+        "fingerprint": "f1",
+        "alert": "OutboxStuck",
+        "severity": Severity.CRITICAL,
+        "starts_at": OPENED_AT,
+        "service": "tickets",
+        "summary": "事件发不出去",
+        "description": "最早的事件已等待 300 秒。",
+        "runbook_url": "https://desk.invalid/runbook#outboxstuck",
+    }
+    if fact is AlertResolved:
+        values["ended_at"] = OPENED_AT + timedelta(minutes=7)
+    return fact(**values | more)
+
+
+def example_of(fact: type[Fact]) -> Any:
+    """Build a fact of any type that a rule may name."""
+    by_module = {"training": about_course, "gateway": about_alert}
+    build = about_feedback if fact.TYPE.startswith("liaison.feedback.") else by_module.get(fact.emitter(), about)
+    return build(fact)
+
+
+def suggested(subject: str = "T-1", **more: Any) -> AnswerSuggested:
+    """Build what knowledge suggests for a ticket of E1: two articles."""
+    values: dict[str, Any] = {
+        "suggested_for": SuggestedFor.TICKET,
+        "about_subject": subject,
+        "person": "E1",
+        "suggestions": (
+            Suggestion(article_id="A-1", title="打印机\n不出纸", url="https://desk.invalid/v1/articles/A-1"),
+            Suggestion(article_id="A-2", title="更换墨盒", url="/v1/articles/A-2"),
+        ),
+    }
+    return AnswerSuggested(**values | more)
+
+
 def person(number: str, **more: Any) -> PersonChanged:
     """Build a person, reachable at a mailbox of their number."""
     values: dict[str, Any] = {"version": 1, "name": f"员工{number}", "email": f"{number.lower()}@example.invalid"}
@@ -66,6 +147,21 @@ def person(number: str, **more: Any) -> PersonChanged:
 def ticket_event(fact: Fact, **more: Any) -> Event[Any]:
     """Build an event of the tickets service."""
     return reported(fact, "T-1", source="/liaison/tickets", **more)
+
+
+def training_event(fact: Fact, **more: Any) -> Event[Any]:
+    """Build an event of the training service."""
+    return reported(fact, "C-7/E5", source="/liaison/training", **more)
+
+
+def suggestion_event(fact: AnswerSuggested, **more: Any) -> Event[Any]:
+    """Build an event of the knowledge service."""
+    return reported(fact, fact.about_subject, source="/liaison/knowledge", **more)
+
+
+def alert_event(fact: Fact, **more: Any) -> Event[Any]:
+    """Build an event that came through the gateway from the monitoring."""
+    return reported(fact, "f1", source="/monitoring", **more)
 
 
 class Office(Desk):
@@ -131,6 +227,10 @@ class Office(Desk):
     def kept(self) -> list[KeptMail]:
         """Return the mails, the oldest first."""
         return self.mails.newest(1000)[::-1]
+
+    def texts(self) -> dict[str, str]:
+        """Return the text of each mail by its address, of which each has got one."""
+        return {mail.to[0]: mail.text.replace("\r", "") for mail in self.kept()}
 
     def mailed(self) -> list[tuple[str, str]]:
         """Return (address, subject) of each mail, sorted."""

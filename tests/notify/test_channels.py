@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from services.notify import channels
+from services.notify import channels, connections
 from services.notify.channels import MailChannel, without_addresses
-from services.notify.rules import Said
+from services.notify.rules import LEASE_S, Said
 from services.notify.settings import SmtpServer
 from services.notify.wording import Letter
 
@@ -163,7 +163,7 @@ def test_a_line_that_begins_with_a_dot_stays(serving: Serving) -> None:
 def test_what_each_answer_means(
     serving: Serving, monkeypatch: pytest.MonkeyPatch, script: dict[str, str], said: Said, code: int
 ) -> None:
-    monkeypatch.setattr(channels, "TIMEOUT_S", 0.3)
+    monkeypatch.setattr(connections, "TIMEOUT_S", 0.3)
     monkeypatch.setattr(channels, "LAST_ANSWER_S", 0.3)
     answer = channel_to(serving(**script).port, user="u").send(LETTER)
     assert (answer.said, answer.code) == (said, code)
@@ -202,5 +202,5 @@ def test_what_servers_say_is_kept_without_addresses(serving: Serving) -> None:
 
 
 def test_a_call_ends_within_its_lease() -> None:
-    longest_s = channels.MAX_DIALOGUE_S + 2 * channels.TIMEOUT_S + channels.LAST_ANSWER_S
-    assert longest_s < channels.LEASE_S
+    longest_s = channels.MAX_DIALOGUE_S + 2 * connections.TIMEOUT_S + channels.LAST_ANSWER_S
+    assert longest_s < LEASE_S

@@ -23,6 +23,8 @@ rules:
     priority: 3
     when: nobody_assigned
     after_crash: repeat
+    waits_for: liaison.answer.suggested.v1
+    at_most_s: 2.5
 """
 
 
@@ -44,6 +46,7 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
         When.NOBODY_ASSIGNED,
         AfterCrash.REPEAT,
     )
+    assert (rule.waits_for, rule.at_most_s) == ("liaison.answer.suggested.v1", 2.5)
 
 
 @pytest.mark.parametrize(
@@ -66,6 +69,14 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
         (("after_crash: repeat", "medium: other"), 8, "unknown medium 'other'"),
         (("after_crash: repeat", "name: again"), 8, "'name' stands here twice"),
         (("name: receipt", "name: ''"), 2, "must be a text, not ''"),
+        (("[requester, desk]", "[requester, learner]"), 4, "liaison.ticket.opened.v1 has no learner"),
+        (("nobody_assigned", "critical"), 7, "liaison.ticket.opened.v1 has no severity, which critical asks for"),
+        (("answer.suggested", "answer.sugested"), 9, "unknown event to wait for 'liaison.answer.sugested.v1'"),
+        (("ticket.opened.v1", "ticket.resolved.v1"), 9, "unknown event to wait for"),
+        (("2.5", "0"), 10, "must be seconds, more than 0 and at most 60, not 0"),
+        (("2.5", "61"), 10, "must be seconds"),
+        (("2.5", "soon"), 10, "must be seconds"),
+        (("    waits_for: liaison.answer.suggested.v1\n", ""), 9, "at_most_s says nothing without waits_for"),
         (("rules:", "rulez:"), 1, "rules is missing"),
         (("rules:\n", "rules: none\nx:\n"), 1, "rules must be a list"),
         (("[requester", "[[requester"), 5, "not YAML"),
@@ -78,7 +89,7 @@ def test_a_wrong_rule_is_named_with_its_line(tmp_path: Path, change: tuple[str, 
 
 def test_two_rules_of_one_name_are_a_fault(tmp_path: Path) -> None:
     assert faults_of(tmp_path / "r.yaml", GOOD + GOOD.removeprefix("rules:\n")) == [
-        "9: there is a rule named 'receipt' already"
+        "11: there is a rule named 'receipt' already"
     ]
 
 

@@ -7,11 +7,26 @@ from typing import Any
 
 import pytest
 
+from contracts.gateway import AlertFired, AlertResolved, PersonChanged
+from contracts.knowledge import SuggestedFor
 from contracts.notify import Medium
-from contracts.tickets import SlaBreached, SlaWarned, TicketAssigned, TicketOpened, TicketResolved
+from contracts.tickets import (
+    FeedbackAnswered,
+    FeedbackAssigned,
+    FeedbackReceived,
+    SlaBreached,
+    SlaWarned,
+    TicketAssigned,
+    TicketOpened,
+    TicketResolved,
+)
+from contracts.training import CourseCompleted, EnrolmentConfirmed, RetrainingAssigned
+from contracts.words import FeedbackClass, FeedbackStatus, Severity
 from eventkit.service import define
 from services.notify import rules
 from services.notify.rules import (
+    COMPANIONS,
+    CONDITIONS,
     DESK,
     EVENTS,
     AfterCrash,
@@ -21,7 +36,11 @@ from services.notify.rules import (
     Said,
     State,
     Tries,
+    When,
+    belongs_to,
+    is_ours_to_tell,
     next_step,
+    occurrence_of,
     readiness,
     recipients,
     retry_delay,
@@ -29,7 +48,7 @@ from services.notify.rules import (
 )
 from services.notify.service import NotifyService
 from services.notify.settings import Settings
-from tests.notify.office import about
+from tests.notify.office import about, about_alert, about_course, about_feedback, example_of, suggested
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 ENV = {
@@ -59,6 +78,50 @@ ENV = {
             about(SlaBreached, assignee=None), {"E3": "breached", DESK: "breached_unowned"}, id="breached, unowned"
         ),
         pytest.param(about(TicketResolved), {"E1": "resolved"}, id="resolved"),
+        pytest.param(about_course(EnrolmentConfirmed), {"E5": "enrolled"}, id="enrolled"),
+        pytest.param(about_course(EnrolmentConfirmed, reported=True), {}, id="enrolled only by a report"),
+        pytest.param(about_course(CourseCompleted), {"E5": "course_result", "E6": "course_report"}, id="completed"),
+        pytest.param(about_course(CourseCompleted, contact=None), {"E5": "course_result"}, id="completed, no contact"),
+        pytest.param(about_course(CourseCompleted, contact="E5"), {"E5": "course_result"}, id="contact completed"),
+        pytest.param(
+            about_course(RetrainingAssigned), {"E5": "retraining", "E6": "retraining_report"}, id="to learn again"
+        ),
+        pytest.param(
+            about_feedback(FeedbackReceived), {"E8": "feedback_task", "E7": "feedback_receipt"}, id="feedback"
+        ),
+        pytest.param(
+            about_feedback(FeedbackReceived, owner=None, author=None),
+            {DESK: "feedback_unowned"},
+            id="anonymous feedback that nobody owns",
+        ),
+        pytest.param(about_feedback(FeedbackAssigned), {"E8": "feedback_assigned"}, id="feedback has another owner"),
+        pytest.param(
+            about_feedback(FeedbackAssigned, owner=None), {DESK: "feedback_left_unowned"}, id="feedback lost its owner"
+        ),
+        pytest.param(about_feedback(FeedbackAnswered), {"E7": "feedback_answered"}, id="feedback answered"),
+        pytest.param(about_feedback(FeedbackAnswered, author=None), {}, id="anonymous feedback answered"),
+        pytest.param(
+            about_feedback(
+                FeedbackAnswered,
+                status=FeedbackStatus.ACCEPTED,
+                feedback_class=FeedbackClass.IMPROVABLE,
+                answer="早先的答复",
+            ),
+            {},
+            id="feedback only classified",
+        ),
+        pytest.param(
+            about_feedback(
+                FeedbackAnswered, previous_status=FeedbackStatus.RESOLVED, previous_class=FeedbackClass.SETTLED
+            ),
+            {"E7": "feedback_answered"},
+            id="feedback answered again",
+        ),
+        pytest.param(about_alert(AlertFired), {DESK: "alert_critical"}, id="critical alert"),
+        pytest.param(about_alert(AlertFired, severity=Severity.WARNING), {DESK: "alert_warning"}, id="warning"),
+        pytest.param(about_alert(AlertFired, severity=Severity.OTHER), {DESK: "alert_warning"}, id="unknown severity"),
+        pytest.param(about_alert(AlertFired, severity=Severity.INFO), {DESK: "alert_info"}, id="info"),
+        pytest.param(about_alert(AlertResolved), {DESK: "alert_over"}, id="alert over"),
     ],
 )
 def test_the_shipped_rules_tell_whom_they_should(fact: Any, told: dict[str, str]) -> None:
@@ -70,7 +133,8 @@ def test_the_shipped_rules_tell_whom_they_should(fact: Any, told: dict[str, str]
 
 def test_the_rules_may_name_exactly_the_events_that_the_service_handles() -> None:
     handled = define(NotifyService).handlers
-    assert set(EVENTS) == {name for name in handled if name != "liaison.person.changed.v1"}
+    waited_for = {kind for kinds in COMPANIONS.values() for kind in kinds}
+    assert {PersonChanged.TYPE, *EVENTS, *waited_for} == set(handled)
     assert all(not handler.emits for handler in handled.values())
 
 
@@ -81,6 +145,39 @@ def test_the_more_urgent_rule_wins_wherever_it_stands() -> None:
     book = rule_book([rule("calm", 3), rule("urgent", 1), rule("urgent too", 1)])
     [found] = recipients(book[TicketOpened.TYPE], about(TicketOpened), lambda number: None).values()
     assert found.name == "urgent"
+
+
+@pytest.mark.parametrize("when", When)
+def test_each_condition_can_be_asked_of_every_event_that_has_what_it_needs(when: When) -> None:
+    condition = CONDITIONS[when]
+    fitting = [fact for fact in EVENTS.values() if set(condition.needs) <= set(fact.__struct_fields__)]
+    assert fitting
+    for fact in fitting:
+        condition.holds(example_of(fact))
+
+
+def test_an_alert_that_our_messages_fail_is_not_told_by_a_message() -> None:
+    def told(failing: bool, **more: Any) -> bool:
+        return is_ours_to_tell(about_alert(AlertFired, **more), lambda: failing)
+
+    assert told(False)
+    assert told(True)
+    assert told(False, service="notify")
+    assert not told(True, service="notify")
+    for name in ("DeliveriesFailing", "WatchdogSilent"):
+        assert not told(False, alert=name)
+
+
+def test_an_alert_that_begins_again_is_another_occurrence() -> None:
+    first = about_alert(AlertFired)
+    assert occurrence_of(first) == occurrence_of(about_alert(AlertResolved))
+    assert occurrence_of(first) != occurrence_of(about_alert(AlertFired, starts_at=NOW))
+
+
+def test_suggestions_belong_to_the_ticket_or_the_course_that_they_were_made_for() -> None:
+    assert belongs_to(suggested("T-1")) == (TicketOpened.TYPE, "T-1")
+    assert belongs_to(suggested("C-7/E5", suggested_for=SuggestedFor.COURSE)) == (CourseCompleted.TYPE, "C-7/E5")
+    assert belongs_to(suggested(suggested_for=SuggestedFor.OTHER)) is None
 
 
 def contact(**more: Any) -> Contact:

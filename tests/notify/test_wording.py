@@ -7,42 +7,46 @@ from typing import Any
 
 import pytest
 
-from contracts.tickets import SlaBreached, SlaWarned, TicketAssigned, TicketOpened, TicketResolved
+from contracts.gateway import AlertFired
+from contracts.knowledge import Suggestion
+from contracts.tickets import FeedbackReceived, TicketAssigned, TicketOpened, TicketResolved
+from contracts.training import CourseCompleted, RetrainingAssigned
+from services.notify.rules import EVENTS
 from services.notify.settings import Settings
 from services.notify.sheets import Faults
+from services.notify.values import Reader, values_of
 from services.notify.wording import (
     FORWARDED,
     Languages,
     Template,
     read_languages,
     render,
-    values_of,
     zone_of,
 )
-from tests.notify.office import about
+from tests.notify.office import about, about_alert, about_course, about_feedback, example_of, suggested
 from tests.notify.test_rules import ENV
 
 SHIPPED = Settings.from_env(ENV)
 FOLDER = Path(__file__).parents[2] / "services" / "notify" / "templates"
-FACTS = (TicketOpened, TicketAssigned, SlaWarned, SlaBreached, TicketResolved)
-USED = [(fact, rule.template) for fact in FACTS for rule in SHIPPED.rules[fact.TYPE]]
+USED = {(fact, rule.template) for fact in EVENTS.values() for rule in SHIPPED.rules[fact.TYPE]}
 
 
 def rendered(tag: str, template: str, fact: Any, zone: str = "Asia/Shanghai", url: str = "https://desk.invalid") -> Any:
     language = SHIPPED.languages.by_tag[tag]
-    values = values_of(fact, language, zone_of(zone), lambda number: f"员工 ({number})", url)
+    values = values_of(fact, Reader(language, zone_of(zone), lambda number: f"员工 ({number})", url))
+    values |= values_of(suggested(), Reader(language, zone_of(zone), str, url))
     values |= {"name": "王芳", "recipient": "E2", "subject": "原主题", "text": "原文"}
     return render(language.templates[template], values, language.words["none"])
 
 
 @pytest.mark.parametrize("tag", ["zh-CN", "en", "ja"])
-@pytest.mark.parametrize(("fact", "template"), [*sorted(set(USED), key=str), (TicketOpened, FORWARDED)])
+@pytest.mark.parametrize(("fact", "template"), [*sorted(USED, key=str), (TicketOpened, FORWARDED)])
 def test_every_message_renders_in_every_language(tag: str, fact: Any, template: str) -> None:
-    subject, text = rendered(tag, template, about(fact))
+    subject, text = rendered(tag, template, example_of(fact))
     assert "王芳" in text
     assert "—" not in subject + text.replace("——————————", "")
     assert "{" not in subject + text
-    if template != FORWARDED:
+    if template != FORWARDED and fact.TYPE.startswith(("liaison.ticket.", "liaison.sla.")):
         assert "T-1" in subject
         assert "打印机坏了" in subject
         assert "https://desk.invalid/tickets/T-1" in text
@@ -64,6 +68,53 @@ def test_a_line_without_anything_to_say_is_left_out() -> None:
     assert "Follow it" not in text
     assert "Assigned to" not in text
     assert subject == "[T-1] We have your request: 打印机坏了"
+
+
+def shown(fact: Any, tag: str = "zh-CN", url: str = "https://desk.invalid") -> dict[str, str]:
+    return values_of(fact, Reader(SHIPPED.languages.by_tag[tag], zone_of("Asia/Shanghai"), str, url))
+
+
+def test_suggestions_are_lines_of_title_and_link() -> None:
+    assert shown(suggested())["suggestions"] == (
+        "\n1. 打印机 不出纸\n   https://desk.invalid/v1/articles/A-1"
+        "\n2. 更换墨盒\n   https://desk.invalid/v1/articles/A-2"
+    )
+    odd = suggested(suggestions=(Suggestion(article_id="A-3", title="x", url="javascript:alert(1)"),))
+    assert shown(odd)["suggestions"] == "\n1. x"
+    assert shown(suggested(), url="")["suggestions"].endswith("\n2. 更换墨盒")
+
+
+@pytest.mark.parametrize(("tag", "line"), [("zh-CN", "这些文章"), ("en", "These articles"), ("ja", "役立つ")])
+def test_a_receipt_without_suggestions_does_not_speak_of_them(tag: str, line: str) -> None:
+    language = SHIPPED.languages.by_tag[tag]
+    bare = shown(about(TicketOpened), tag) | {"name": "王芳"}
+    _, text = render(language.templates["ticket_receipt"], bare, "—")
+    assert line not in text
+    _, text = render(language.templates["ticket_receipt"], bare | shown(suggested(), tag), "—")
+    assert line in text
+    assert "\n2. 更换墨盒\n   https://desk.invalid/v1/articles/A-2\n" in text
+
+
+def test_the_result_of_a_course_is_shown_with_the_next_step() -> None:
+    values = shown(about_course(CourseCompleted))
+    assert (values["score"], values["next_course"], values["class_hours"]) == ("92%", "OA 流程进阶 (C-8)", "1.5")
+    assert "next_course" not in shown(about_course(CourseCompleted, next_course=None))
+    values = shown(about_course(RetrainingAssigned), "en")
+    assert (values["modules"], values["due_on"]) == ("\n- 审批流\n- 表单", "30 Apr 2026")
+
+
+@pytest.mark.parametrize(("tag", "status"), [("zh-CN", "已受理"), ("en", "taken up"), ("ja", "受付済み")])
+def test_an_author_reads_the_status_in_their_language(tag: str, status: str) -> None:
+    assert shown(about_feedback(FeedbackReceived), tag)["status"] == status
+    assert shown(about_feedback(FeedbackReceived), tag)["score"] == "2 / 5"
+
+
+def test_an_alert_without_a_service_or_a_description_says_what_it_knows() -> None:
+    bare = about_alert(AlertFired, service=None, summary="", description="", runbook_url="")
+    subject, text = rendered("zh-CN", "alert_fired", bare)
+    assert subject == "[告警 严重] OutboxStuck"
+    assert "—" not in text
+    assert "处理手册" not in text
 
 
 def test_a_solution_keeps_its_lines_and_a_title_has_one() -> None:
@@ -127,12 +178,12 @@ def test_a_new_language_is_a_new_file_and_falls_back_to_chinese_where_it_is_shor
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
-        (("Hello {name},", "Hello {nme},"), "en.yaml:28: unknown placeholder {nme}"),
-        (("Hello {name},", "Hello {name.__class__},"), "en.yaml:28: not a template: {name.__class__} is not a plain"),
-        (("Hello {name},", "Hello {,"), "en.yaml:28: not a template"),
-        (("  priority_1: critical\n", ""), "en.yaml:4: priority_1 is missing"),
-        (("  priority_1: critical\n", "  priority_1: 1\n"), "en.yaml:7: must be a text, not 1"),
-        (('    subject: "[{number}] We', '    subjekt: "[{number}] We'), "en.yaml:27: unknown key 'subjekt'"),
+        (("Hello {name},", "Hello {nme},"), "en.yaml:47: unknown placeholder {nme}"),
+        (("Hello {name},", "Hello {name.__class__},"), "en.yaml:47: not a template: {name.__class__} is not a plain"),
+        (("Hello {name},", "Hello {,"), "en.yaml:47: not a template"),
+        (("  priority_1: critical\n", ""), "en.yaml:5: priority_1 is missing"),
+        (("  priority_1: critical\n", "  priority_1: 1\n"), "en.yaml:8: must be a text, not 1"),
+        (('    subject: "[{number}] We', '    subjekt: "[{number}] We'), "en.yaml:46: unknown key 'subjekt'"),
         (("time: ", "tyme: "), "en.yaml:2: time is missing"),
     ],
 )
