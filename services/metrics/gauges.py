@@ -1,32 +1,42 @@
-"""Every number on the page `/facts`: its name, its kind, what it says, and the values that its labels may have.
+"""Every number on the page `/facts`, declared with one sentence each.
 
-Label values come from closed lists, so that every series can be shown from the start, with 0. Numbers are kept as
-whole units of `1 / scale`, because sums of whole numbers do not depend on their order, and sums of floats do.
 Source: notes/notify-metrics.md 3.2 (names, buckets), Prometheus naming practices.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from datetime import timedelta
-from functools import cached_property
 from types import MappingProxyType
-from typing import Literal
 
+from contracts.knowledge import MissedBy, SuggestedFor
 from contracts.notify import Medium
 from contracts.register import FACTS
 from contracts.tickets import Target
-from contracts.words import Channel, TicketState
+from contracts.words import Channel, FeedbackClass, FeedbackStatus, Severity, TicketState
+from services.metrics.metric import MICROSECONDS, Histogram, Metric
 
-MICROSECONDS = 1_000_000
-#: Upper ends in seconds, exactly at the limits of service levels (notes/notify-metrics.md 3.2).
-BUCKETS_S = (300, 900, 1800, 3600, 14400, 28800, 86400, 259200)
-# Written as floats, as Prometheus 3 and OpenMetrics normalise them; `le` is compared as text.
-BUCKETS = (*(str(float(end)) for end in BUCKETS_S), "+Inf")
-WINDOWS: Mapping[str, timedelta] = MappingProxyType({f"{days}d": timedelta(days=days) for days in (1, 7, 28)})
+WINDOWS: Mapping[str, timedelta] = MappingProxyType(
+    {
+        "1h": timedelta(hours=1),
+        "6h": timedelta(hours=6),
+        "1d": timedelta(days=1),
+        "7d": timedelta(days=7),
+        "30d": timedelta(days=30),
+    }
+)
 FINISHED = (TicketState.RESOLVED.value, TicketState.CLOSED.value)
+#: Upper ends of the spans by which open tickets are counted; a ticket of exactly an end's age is in the span before.
+AGES: Mapping[str, timedelta | None] = MappingProxyType(
+    {
+        "0-4h": timedelta(hours=4),
+        "4-24h": timedelta(hours=24),
+        "1-3d": timedelta(days=3),
+        "3-7d": timedelta(days=7),
+        "7-30d": timedelta(days=30),
+        "over_30d": None,
+    }
+)
 
 PRIORITIES = ("1", "2", "3", "4")
 CHANNELS = tuple(one.value for one in Channel)
@@ -34,62 +44,19 @@ OPEN_STATES = tuple(one.value for one in TicketState if one.value not in FINISHE
 TARGETS = tuple(one.value for one in Target)
 MEDIA = tuple(one.value for one in Medium)
 OUTCOMES = ("accepted", "failed", "unknown", "other")
-
-Labels = Mapping[str, tuple[str, ...]]
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A declared metric. help: one sentence. labels: each label's closed list. scale: kept units in one shown unit."""
-
-    name: str
-    kind: Literal["counter", "gauge", "histogram"]
-    help: str
-    labels: Labels = field(default_factory=dict)
-    scale: int = 1
-
-    def at(self, *values: str) -> str:
-        """Return the key of one series, in Prometheus's notation.
-
-        A value outside its label's list is counted as `other`. Raises ValueError when the list has no `other`.
-        """
-        key = self._keys.get(values)
-        return self._keys[self._mapped(values)] if key is None else key
-
-    def series(self) -> Iterator[tuple[tuple[str, ...], str]]:
-        """Return the label values and the key of every series, in the order of the declaration."""
-        return iter(self._keys.items())
-
-    @cached_property
-    def _keys(self) -> dict[tuple[str, ...], str]:
-        return {values: self._key(values) for values in itertools.product(*self.labels.values())}
-
-    def _key(self, values: tuple[str, ...]) -> str:
-        pairs = (f'{name}="{value}"' for name, value in zip(self.labels, values, strict=True))
-        return f"{self.name}{{{','.join(pairs)}}}" if values else self.name
-
-    def _mapped(self, values: tuple[str, ...]) -> tuple[str, ...]:
-        mapped = []
-        for value, (name, known) in zip(values, self.labels.items(), strict=True):
-            if value not in known and "other" not in known:
-                raise ValueError(f"{self.name}: {name}={value!r} is none of {', '.join(known)}")
-            mapped.append(value if value in known else "other")
-        return tuple(mapped)
-
-
-@dataclass(frozen=True)
-class Histogram(Metric):
-    """A histogram of seconds: counts by bucket, not cumulated, and a sum in microseconds."""
-
-    @cached_property
-    def buckets(self) -> Metric:
-        """The counts by bucket."""
-        return Metric(f"{self.name}_bucket", "counter", self.help, {**self.labels, "le": BUCKETS})
-
-    @cached_property
-    def sums(self) -> Metric:
-        """The sums of what was observed."""
-        return Metric(f"{self.name}_sum", "counter", self.help, self.labels, MICROSECONDS)
+UNCLASSIFIED = "unclassified"
+CLASSES = (*(one.value for one in FeedbackClass), UNCLASSIFIED)
+STATUSES = tuple(one.value for one in FeedbackStatus)
+SCORES = ("1", "2", "3", "4", "5")
+SEVERITIES = tuple(one.value for one in Severity)
+MISSED_BY = tuple(one.value for one in MissedBy)
+SUGGESTED_FOR = tuple(one.value for one in SuggestedFor)
+EITHER = ("true", "false")
+PERCENTILES = ("50", "90")
+ALL = "all"
+# What the facts name joins this at the time of reading (`Metric.within`).
+_DEPARTMENTS = ("other",)
+_WINDOWS = tuple(WINDOWS)
 
 
 def _counter(name: str, text: str, **labels: tuple[str, ...]) -> Metric:
@@ -100,8 +67,19 @@ def _gauge(name: str, text: str, scale: int = 1, **labels: tuple[str, ...]) -> M
     return Metric(f"liaison_{name}", "gauge", text, labels, scale)
 
 
+def _recent(name: str, text: str, **labels: tuple[str, ...]) -> Metric:
+    told = f"{text} within the window that ends now, exactly, without imports."
+    return Metric(f"liaison_{name}_recent", "gauge", told, {"window": _WINDOWS, **labels})
+
+
 def _histogram(name: str, text: str, **labels: tuple[str, ...]) -> Histogram:
     return Histogram(f"liaison_{name}", "histogram", text, labels)
+
+
+def _percentile(name: str, text: str) -> Metric:
+    told = f"{text} of those within the window that ends now, exactly; 0 when there are none."
+    labels = {"window": _WINDOWS, "percentile": PERCENTILES, "priority": (*PRIORITIES, ALL)}
+    return Metric(f"liaison_{name}_recent_seconds", "gauge", told, labels, MICROSECONDS)
 
 
 OPENED = _counter("tickets_opened", "Tickets opened.", channel=CHANNELS, priority=PRIORITIES)
@@ -111,6 +89,12 @@ REOPENED = _counter("tickets_reopened", "Times a solution did not hold.", priori
 CLOSED = _counter("tickets_closed", "Tickets closed.", priority=PRIORITIES)
 OPEN = _gauge(
     "tickets_open", "Tickets neither resolved nor closed now, imports included.", state=OPEN_STATES, priority=PRIORITIES
+)
+OPEN_BY_AGE = _gauge(
+    "tickets_open_by_age",
+    "Tickets neither resolved nor closed now by the time since their opening, imports included.",
+    age=tuple(AGES),
+    priority=PRIORITIES,
 )
 UNOWNED = _gauge("tickets_unowned", "Open tickets that nobody is assigned to now, imports included.")
 OLDEST_OPEN_AGE = _gauge(
@@ -132,13 +116,40 @@ SLA_BREACHES = _counter("sla_breaches", "Service level targets missed.", target=
 SLA_WARNINGS = _counter(
     "sla_warnings", "Warnings that a service level target is near.", target=TARGETS, priority=PRIORITIES
 )
-BREACHES_RECENT = _gauge(
-    "sla_breaches_recent",
-    "Service level targets missed whose due moment lies within the window, exactly.",
-    window=tuple(WINDOWS),
-    target=TARGETS,
+COMPLETIONS = _counter("course_completions", "Courses passed; first: for the first time by this person.", first=EITHER)
+ENROLMENTS = _counter("enrolments_confirmed", "Enrolments; reported: known only by their completion.", reported=EITHER)
+RETRAININGS = _counter("retrainings_assigned", "Times somebody who failed was given something to learn again.")
+FEEDBACK_RECEIVED = _counter("feedback_received", "Feedback received.", feedback_class=CLASSES, status=STATUSES)
+FEEDBACK_ANSWERED = _counter(
+    "feedback_answered", "Times feedback was classified or given a status.", feedback_class=CLASSES, status=STATUSES
 )
+FEEDBACK_SCORES = _counter("feedback_scores", "Feedback received with a score, 1 worst to 5 best.", score=SCORES)
+DRAFTED = _counter("articles_drafted", "Articles drafted.")
+PUBLISHED = _counter("articles_published", "Versions of articles published.")
+RETIRED = _counter("articles_retired", "Articles retired.")
+RATED = _counter("articles_rated", "Feedback about articles.", score=(*SCORES, "none"))
+MISSED = _counter("searches_missed", "Times an answer was found missing.", missed_by=MISSED_BY)
+SUGGESTED = _counter(
+    "answers_suggested", "Suggestions made; found: with an article at least.", suggested_for=SUGGESTED_FOR, found=EITHER
+)
+ALERTS_FIRED = _counter("alerts_fired", "Alerts that the monitoring fired.", severity=SEVERITIES)
+ALERTS_RESOLVED = _counter("alerts_resolved", "Alerts that the monitoring took back.", severity=SEVERITIES)
 DELIVERIES = _counter("notify_deliveries", "Messages to people by what became of them.", medium=MEDIA, outcome=OUTCOMES)
+FEEDBACK_OPEN = _gauge("feedback_open", "Feedback that is not resolved now, imports included.", feedback_class=CLASSES)
+COURSE_ENROLMENTS = _gauge(
+    "course_enrolments", "People enrolled, once a course, imports included.", department=_DEPARTMENTS
+)
+COURSE_COMPLETED = _gauge(
+    "course_enrolments_completed",
+    "People enrolled who passed, once a course, imports included.",
+    department=_DEPARTMENTS,
+)
+COMPLETION_RATIO = _gauge(
+    "course_completion_ratio",
+    "Share of the people enrolled who passed, 0 to 1, imports included; 0 when nobody is enrolled.",
+    MICROSECONDS,
+    department=_DEPARTMENTS,
+)
 PEOPLE = _gauge("people_active", "People known and active now, imports included.")
 REFUSED = _counter("events_refused", "Events refused at the door.")
 JOURNALED = _counter("events_journaled", "Events in the journal, imports included.", type=tuple(FACTS))
@@ -148,25 +159,33 @@ LAST_EVENT = _gauge(
     MICROSECONDS,
 )
 
-METRICS: tuple[Metric, ...] = (
-    OPENED,
-    RESPONDED,
-    RESOLVED,
-    REOPENED,
-    CLOSED,
-    OPEN,
-    UNOWNED,
-    OLDEST_OPEN_AGE,
-    FIRST_RESPONSE,
-    RESOLUTION,
-    SLA_TARGETS,
-    SLA_BREACHES,
-    SLA_WARNINGS,
-    BREACHES_RECENT,
-    DELIVERIES,
-    PEOPLE,
-    REFUSED,
-    JOURNALED,
-    LAST_EVENT,
+OPENED_RECENT = _recent("tickets_opened", "Tickets opened", channel=CHANNELS, priority=PRIORITIES)
+RESPONDED_RECENT = _recent("tickets_responded", "First answers", priority=PRIORITIES)
+RESOLVED_RECENT = _recent("tickets_resolved", "Solutions given", priority=PRIORITIES)
+REOPENED_RECENT = _recent("tickets_reopened", "Solutions that did not hold", priority=PRIORITIES)
+CLOSED_RECENT = _recent("tickets_closed", "Tickets closed", priority=PRIORITIES)
+FIRST_RESPONSE_RECENT = _percentile(
+    "ticket_first_response", "Wall-clock seconds from opening to first answer, by nearest rank,"
 )
-"""Everything on the page, in the order in which it stands there."""
+RESOLUTION_RECENT = _percentile(
+    "ticket_resolution", "Wall-clock seconds from opening to each solution, by nearest rank,"
+)
+TARGETS_RECENT = _recent(
+    "sla_targets", "Service level clocks breached or stopped in time", target=TARGETS, priority=PRIORITIES
+)
+BREACHES_RECENT = _recent(
+    "sla_breaches", "Service level targets missed whose due moment lies", target=TARGETS, priority=PRIORITIES
+)
+COMPLETIONS_RECENT = _recent("course_completions", "Courses passed for the first time", department=_DEPARTMENTS)
+ENROLMENTS_RECENT = _recent("enrolments_confirmed", "Enrolments")
+RETRAININGS_RECENT = _recent("retrainings_assigned", "Retrainings assigned")
+FEEDBACK_RECENT = _recent(
+    "feedback_received", "Feedback received, as it stands now,", feedback_class=CLASSES, status=STATUSES
+)
+SCORES_RECENT = _recent("feedback_scores", "Feedback received with a score", score=SCORES)
+DELIVERIES_RECENT = _recent("notify_deliveries", "Messages settled", medium=MEDIA, outcome=OUTCOMES)
+MISSED_RECENT = _recent("searches_missed", "Missing answers noticed", missed_by=MISSED_BY)
+SUGGESTED_RECENT = _recent("answers_suggested", "Suggestions made", found=EITHER)
+
+METRICS: tuple[Metric, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))
+"""Everything on the page, in the order in which it stands there: the order of this file."""

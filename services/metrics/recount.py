@@ -16,7 +16,8 @@ from eventkit.envelope import Event, from_headers
 from eventkit.errors import BadMessage
 from eventkit.work import Work
 from services.metrics import usecases
-from services.metrics.storage import FACT_TABLES, MetricsStore, counter, keep_others_out
+from services.metrics.storage import MetricsStore, keep_others_out
+from services.metrics.tables import FACT_TABLES, counter
 
 PAGE = 1000
 # Events that may be left for the time in which the service waits: well under a second's work.

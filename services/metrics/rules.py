@@ -1,9 +1,8 @@
-"""What one event adds to the counters and the facts: pure, and the same in any order.
+"""What one event adds to the counters, and which facts it tells of: pure, and the same in any order.
 
-A counter is a sum over the set of events. A fact is what a merge of its events leaves, and every merge here gives
-the same whichever event comes first: what is true *now* is taken from the event with the highest place in its
-subject's order, first moments are the earliest, last moments and counts are the highest, and a mark that was once
-set stays. So neither the order of arrival nor a rebuild from the journal can change a number.
+A counter is a sum over the set of events. A fact is what a merge of its events leaves (`merges.py`), and every merge
+gives the same whichever event comes first. So neither the order of arrival nor a rebuild from the journal can change
+a number.
 """
 
 from __future__ import annotations
@@ -13,12 +12,14 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from contracts import gateway, notify, tickets
+from contracts import gateway, knowledge, notify, tickets, training
 from contracts.register import FACTS
+from contracts.words import WATCHDOG, FeedbackClass
 from eventkit.envelope import Event
-from services.metrics import gauges
+from services.metrics import gauges, merges
+from services.metrics.metric import BUCKETS, BUCKETS_S, Histogram, Metric
 
-Row = Mapping[str, Any]
+Row = merges.Row
 Merge = Callable[[Row | None, Event[Any]], dict[str, Any]]
 Counts = Iterator[tuple[str, int]]
 
@@ -29,14 +30,6 @@ TICKET_TYPES = frozenset(
     name for name, fact in FACTS.items() if fact.emitter() == "tickets" and set(fact.__struct_fields__) >= _SNAPSHOT
 )
 """The types whose events carry their ticket as it stood."""
-
-_CLOCKS = {
-    tickets.SlaWarned.TYPE: "warned",
-    tickets.SlaMet.TYPE: "met",
-    tickets.SlaBreached.TYPE: "breached",
-}
-# A clock that was breached stays so, whatever else is told of it.
-_OUTCOME_RANKS = ("warned", "met", "breached")
 
 
 def microseconds(moment: datetime) -> int:
@@ -65,13 +58,34 @@ def facts_of(event: Event[Any]) -> Iterator[tuple[str, str, Merge]]:
     """Return (kind, key, merge) of each fact that the event tells of; kinds are the names of the fact tables."""
     data = event.data
     if event.type in TICKET_TYPES:
-        yield "ticket_fact", data.number, _merge_ticket
-    if event.type in _CLOCKS:
-        yield "sla_fact", f"{data.number}/{data.target}/{data.cycle}", _merge_clock
+        yield "ticket_fact", data.number, merges.merge_ticket
+    if event.type in merges.CLOCKS:
+        yield "sla_fact", f"{data.number}/{data.target}/{data.cycle}", merges.merge_clock
     elif isinstance(data, notify.NotificationAccepted | notify.NotificationFailed):
-        yield "delivery_fact", data.delivery_id, _merge_delivery
+        yield "delivery_fact", data.delivery_id, merges.merge_delivery
     elif isinstance(data, gateway.PersonChanged):
-        yield "person_fact", data.employee_number, _merge_person
+        yield "person_fact", data.employee_number, merges.merge_person
+    elif isinstance(data, tickets.FeedbackReceived | tickets.FeedbackAnswered):
+        yield "feedback_fact", data.feedback_id, merges.merge_feedback
+    elif isinstance(data, training.EnrolmentConfirmed | training.CourseCompleted | training.RetrainingAssigned):
+        yield "enrolment_fact", f"{data.course}/{data.learner}", merges.merge_enrolment
+    if event.type in _HAPPENINGS:
+        yield "happening_fact", happening_key(event), _merge_happening
+
+
+def happening_key(event: Event[Any]) -> str:
+    """Return the key of what one event says has happened; a source holds no space."""
+    return f"{event.source} {event.id}"
+
+
+def either(true: bool) -> str:
+    """Return the label's value for yes or no."""
+    return "true" if true else "false"
+
+
+def class_of(feedback_class: FeedbackClass | None) -> str:
+    """Return the label's value for the class of feedback."""
+    return feedback_class.value if feedback_class else gauges.UNCLASSIFIED
 
 
 def _opened(data: tickets.TicketOpened) -> Counts:
@@ -88,9 +102,9 @@ def _resolved(data: tickets.TicketResolved) -> Counts:
     yield from _observed(gauges.RESOLUTION, data.resolved_at - data.opened_at, data.priority)
 
 
-def _observed(histogram: gauges.Histogram, took: timedelta, priority: int) -> Counts:
+def _observed(histogram: Histogram, took: timedelta, priority: int) -> Counts:
     took = max(took, timedelta(0))
-    bucket = gauges.BUCKETS[bisect_left(gauges.BUCKETS_S, took.total_seconds())]
+    bucket = BUCKETS[bisect_left(BUCKETS_S, took.total_seconds())]
     yield histogram.buckets.at(str(priority), bucket), 1
     yield histogram.sums.at(str(priority)), took // _MICROSECOND
 
@@ -101,125 +115,94 @@ def _stopped(data: tickets.SlaMet | tickets.SlaBreached) -> Counts:
         yield gauges.SLA_BREACHES.at(data.target, str(data.priority)), 1
 
 
-def _plain(metric: gauges.Metric) -> Callable[[Any], Counts]:
-    return lambda data: iter([(metric.at(str(data.priority)), 1)])
+def _received(data: tickets.FeedbackReceived) -> Counts:
+    yield gauges.FEEDBACK_RECEIVED.at(class_of(data.feedback_class), data.status), 1
+    if data.score is not None:
+        yield gauges.FEEDBACK_SCORES.at(str(data.score)), 1
+
+
+def _one(metric: Metric, labels: Callable[[Any], tuple[str, ...]] = lambda data: ()) -> Callable[[Any], Counts]:
+    return lambda data: iter([(metric.at(*labels(data)), 1)])
+
+
+def _priority(data: Any) -> tuple[str, ...]:
+    return (str(data.priority),)
+
+
+def _suggested(data: knowledge.AnswerSuggested) -> tuple[str, ...]:
+    return data.suggested_for.value, either(bool(data.suggestions))
+
+
+def _fired(data: gateway.AlertFired) -> Counts:
+    if data.alert != WATCHDOG:
+        yield gauges.ALERTS_FIRED.at(data.severity), 1
 
 
 _COUNTED: Mapping[str, Callable[[Any], Counts]] = {
     tickets.TicketOpened.TYPE: _opened,
     tickets.TicketResponded.TYPE: _responded,
     tickets.TicketResolved.TYPE: _resolved,
-    tickets.TicketReopened.TYPE: _plain(gauges.REOPENED),
-    tickets.TicketClosed.TYPE: _plain(gauges.CLOSED),
+    tickets.TicketReopened.TYPE: _one(gauges.REOPENED, _priority),
+    tickets.TicketClosed.TYPE: _one(gauges.CLOSED, _priority),
     tickets.SlaMet.TYPE: _stopped,
     tickets.SlaBreached.TYPE: _stopped,
-    tickets.SlaWarned.TYPE: lambda data: iter([(gauges.SLA_WARNINGS.at(data.target, str(data.priority)), 1)]),
-    notify.NotificationAccepted.TYPE: lambda data: iter([(gauges.DELIVERIES.at(data.medium, "accepted"), 1)]),
-    notify.NotificationFailed.TYPE: lambda data: iter([(gauges.DELIVERIES.at(data.medium, data.outcome), 1)]),
-    gateway.EventRefused.TYPE: lambda data: iter([(gauges.REFUSED.at(), 1)]),
+    tickets.SlaWarned.TYPE: _one(gauges.SLA_WARNINGS, lambda data: (data.target, str(data.priority))),
+    tickets.FeedbackReceived.TYPE: _received,
+    tickets.FeedbackAnswered.TYPE: _one(
+        gauges.FEEDBACK_ANSWERED, lambda data: (class_of(data.feedback_class), data.status)
+    ),
+    training.CourseCompleted.TYPE: _one(gauges.COMPLETIONS, lambda data: (either(data.first),)),
+    training.EnrolmentConfirmed.TYPE: _one(gauges.ENROLMENTS, lambda data: (either(data.reported),)),
+    training.RetrainingAssigned.TYPE: _one(gauges.RETRAININGS),
+    knowledge.ArticleDrafted.TYPE: _one(gauges.DRAFTED),
+    knowledge.ArticlePublished.TYPE: _one(gauges.PUBLISHED),
+    knowledge.ArticleRetired.TYPE: _one(gauges.RETIRED),
+    knowledge.ArticleRated.TYPE: _one(
+        gauges.RATED, lambda data: (str(data.score) if str(data.score) in gauges.SCORES else "none",)
+    ),
+    knowledge.SearchMissed.TYPE: _one(gauges.MISSED, lambda data: (data.missed_by,)),
+    knowledge.AnswerSuggested.TYPE: _one(gauges.SUGGESTED, _suggested),
+    notify.NotificationAccepted.TYPE: _one(gauges.DELIVERIES, lambda data: (data.medium, "accepted")),
+    notify.NotificationFailed.TYPE: _one(gauges.DELIVERIES, lambda data: (data.medium, data.outcome)),
+    gateway.AlertFired.TYPE: _fired,
+    gateway.AlertResolved.TYPE: _one(gauges.ALERTS_RESOLVED, lambda data: (data.severity,)),
+    gateway.EventRefused.TYPE: _one(gauges.REFUSED),
 }
 
 
-def _later(before: Row | None, event: Event[Any]) -> dict[str, Any] | None:
-    """Return the event's place in its subject's order when it is the highest so far, else None."""
-    place = (-1 if event.sequence is None else event.sequence, event.id)
-    if before is not None and place <= (before["last_sequence"], before["last_event"]):
-        return None
-    return {"last_sequence": place[0], "last_event": place[1]}
+def _ticket(what: str, at: datetime, data: Any, **more: Any) -> dict[str, Any]:
+    return {"what": what, "at": at, "priority": data.priority, **more}
 
 
-_BLANK_TICKET = {
-    "responded_at": None,
-    "resolved_at": None,
-    "closed_at": None,
-    "reopen_count": 0,
-    "history": False,
+def _took(what: str, at: datetime, data: Any) -> dict[str, Any]:
+    return _ticket(what, at, data, took_us=max(at - data.opened_at, timedelta(0)) // _MICROSECOND)
+
+
+_HAPPENINGS: Mapping[str, Callable[[Event[Any]], dict[str, Any]]] = {
+    tickets.TicketOpened.TYPE: lambda event: _ticket(
+        "opened", event.data.opened_at, event.data, word=event.data.channel.value
+    ),
+    tickets.TicketResponded.TYPE: lambda event: _took("responded", event.data.responded_at, event.data),
+    tickets.TicketResolved.TYPE: lambda event: _took("resolved", event.data.resolved_at, event.data),
+    tickets.TicketReopened.TYPE: lambda event: _ticket("reopened", event.data.reopened_at, event.data),
+    tickets.TicketClosed.TYPE: lambda event: _ticket("closed", event.data.closed_at, event.data),
+    training.EnrolmentConfirmed.TYPE: lambda event: {"what": "enrolled", "at": event.data.enrolled_at},
+    training.RetrainingAssigned.TYPE: lambda event: {"what": "retrained", "at": event.time},
+    knowledge.SearchMissed.TYPE: lambda event: {
+        "what": "missed",
+        "at": event.time,
+        "word": event.data.missed_by.value,
+    },
+    knowledge.AnswerSuggested.TYPE: lambda event: {
+        "what": "suggested",
+        "at": event.time,
+        "word": either(bool(event.data.suggestions)),
+    },
 }
 
 
-def _merge_ticket(before: Row | None, event: Event[Any]) -> dict[str, Any]:
-    data = event.data
-    after = dict(before or _BLANK_TICKET)
-    if (place := _later(before, event)) is not None:
-        after |= place | {
-            "number": data.number,
-            "opened_at": data.opened_at,
-            "channel": data.channel.value,
-            "category": data.category,
-            "priority": data.priority,
-            "region": data.region,
-            "group_name": data.group,
-            "department": data.department,
-            "state": data.state.value,
-            "assignee": data.assignee,
-        }
-    match data:
-        case tickets.TicketOpened():
-            after["history"] = after["history"] or event.history
-        case tickets.TicketResponded():
-            after["responded_at"] = min(after["responded_at"] or data.responded_at, data.responded_at)
-        case tickets.TicketResolved():
-            after["resolved_at"] = max(after["resolved_at"] or data.resolved_at, data.resolved_at)
-        case tickets.TicketReopened():
-            after["reopen_count"] = max(after["reopen_count"], data.reopen_count)
-        case tickets.TicketClosed():
-            after["closed_at"] = max(after["closed_at"] or data.closed_at, data.closed_at)
-    return after
-
-
-def _merge_clock(before: Row | None, event: Event[Any]) -> dict[str, Any]:
-    data = event.data
-    after = dict(before or {"outcome": "warned", "stopped_at": None, "retroactive": False, "history": False})
-    if (place := _later(before, event)) is not None:
-        after |= place | {
-            "clock": f"{data.number}/{data.target}/{data.cycle}",
-            "ticket": data.number,
-            "target": data.target.value,
-            "cycle": data.cycle,
-            "due_at": data.due_at,
-            "priority": data.priority,
-        }
-    after["outcome"] = max(after["outcome"], _CLOCKS[event.type], key=_OUTCOME_RANKS.index)
-    after["retroactive"] = after["retroactive"] or data.retroactive
-    after["history"] = after["history"] or event.history
-    if isinstance(data, tickets.SlaMet):
-        after["stopped_at"] = max(after["stopped_at"] or data.stopped_at, data.stopped_at)
-    return after
-
-
-def _merge_delivery(before: Row | None, event: Event[Any]) -> dict[str, Any]:
-    place = _later(before, event)
-    if place is None:
-        return dict(before or {})
-    data = event.data
-    accepted = isinstance(data, notify.NotificationAccepted)
-    return place | {
-        "delivery_id": data.delivery_id,
-        "medium": data.medium.value,
-        "rule": data.rule,
-        "about_type": data.about_type,
-        "about_subject": data.about_subject,
-        "priority": data.priority,
-        "recipient": data.recipient,
-        "outcome": "accepted" if accepted else data.outcome,
-        "delay_s": data.delay_s if accepted else None,
-        "settled_at": event.time,
-        "history": event.history,
-    }
-
-
-def _merge_person(before: Row | None, event: Event[Any]) -> dict[str, Any]:
-    data = event.data
-    # Several systems may tell of one person, each with a sequence of its own; the version is the person's.
-    if before is not None and (data.version, event.id) <= (before["version"], before["last_event"]):
+def _merge_happening(before: Row | None, event: Event[Any]) -> dict[str, Any]:
+    if before is not None:
         return dict(before)
-    return {
-        "employee_number": data.employee_number,
-        "version": data.version,
-        "active": data.active,
-        "region": data.region,
-        "department": data.department,
-        "joined_on": data.joined_on,
-        "history": event.history,
-        "last_event": event.id,
-    }
+    blank = {"subject": event.subject, "priority": None, "word": None, "took_us": None, "history": event.history}
+    return blank | {"happening": happening_key(event)} | _HAPPENINGS[event.type](event)

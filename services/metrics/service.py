@@ -15,8 +15,9 @@ from eventkit.service import Page, Stored, fires, handles
 from eventkit.timers import Timer
 from services.metrics import usecases
 from services.metrics.page import FactsPage
+from services.metrics.readings import read_numbers
 from services.metrics.settings import Settings
-from services.metrics.storage import MetricsStore, read_numbers
+from services.metrics.storage import MetricsStore
 
 Method = Callable[[Any, Event[Any]], None]
 _pages: WeakKeyDictionary[ServiceProcess, FactsPage] = WeakKeyDictionary()

@@ -22,8 +22,8 @@ from eventkit.service import define, service_folder
 from eventkit.telemetry import ServiceMetrics
 from liaison.installation import Installation
 from services.metrics.page import render
+from services.metrics.readings import read_numbers
 from services.metrics.service import MetricsService
-from services.metrics.storage import read_numbers
 
 _numbers = itertools.count(1)
 

@@ -8,9 +8,23 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from contracts.fact import Fact
-from contracts.gateway import EventRefused, PersonChanged, TicketRequested
+from contracts.gateway import AlertFired, AlertResolved, EventRefused, PersonChanged, TicketRequested
+from contracts.knowledge import (
+    AnswerSuggested,
+    ArticleDrafted,
+    ArticlePublished,
+    ArticleRated,
+    ArticleRetired,
+    Language,
+    MissedBy,
+    SearchMissed,
+    SuggestedFor,
+    Suggestion,
+)
 from contracts.notify import Medium, NotificationAccepted, NotificationFailed
 from contracts.tickets import (
+    FeedbackAnswered,
+    FeedbackReceived,
     SlaBreached,
     SlaMet,
     SlaWarned,
@@ -26,7 +40,8 @@ from contracts.tickets import (
     TicketResponded,
     TicketResumed,
 )
-from contracts.words import Channel, TicketState
+from contracts.training import CourseCompleted, EnrolmentConfirmed, RetrainingAssigned
+from contracts.words import Channel, FeedbackClass, FeedbackStatus, FeedbackWay, Severity, TicketState
 from eventkit.envelope import Event, new_id, partitionkey_of
 
 NOW = datetime(2026, 3, 20, 12, 0, tzinfo=UTC)
@@ -34,9 +49,10 @@ _WAITING = (TicketState.AWAITING_USER, TicketState.AWAITING_PROBLEM, TicketState
 
 
 class Story:
-    """Makes events at random: whole lives of tickets, messages, people, refusals."""
+    """Makes events at random: whole lives of tickets, messages, people, refusals; most lie before `now`."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, now: datetime = NOW) -> None:
+        self._now = now
         self.random = random.Random(seed)
         self.events: list[Event[Any]] = []
         self._sequences: Counter[str] = Counter()
@@ -61,7 +77,7 @@ class Story:
         return event
 
     def _moment(self) -> datetime:
-        return NOW - timedelta(seconds=self.random.choice([3, 40, 400]) * 3600 * self.random.random())
+        return self._now - timedelta(seconds=self.random.choice([3, 40, 400]) * 3600 * self.random.random())
 
     def ticket(self, number: str) -> None:
         """Tell one ticket's life, or as much of it as has happened."""
@@ -93,6 +109,78 @@ class Story:
             self._person(at)
             self.tell(EventRefused(publisher="erp"), "erp", at, source="/liaison/gateway", history=False)
             self.tell(TicketRequested(title="连不上 VPN"), new_id(), at, source="/erp", history=False)
+
+    def learner(self, number: int) -> None:
+        """Tell how one person takes one course: enrolled, perhaps failed, perhaps passed, perhaps twice."""
+        at, history = self._moment(), self.random.random() < 0.2
+        course, learner = f"C{number % 3}", f"E{number}"
+        stand: dict[str, Any] = {
+            "course": course,
+            "course_title": "VPN 使用",
+            "learner": learner,
+            "department": self.random.choice(["销售部", "生产部", '研发"一"部', None]),
+        }
+
+        def say(fact: type[Fact], **more: Any) -> None:
+            told = history and self.random.random() < 0.7
+            self.tell(fact(**stand, **more), f"{course}/{learner}", at, source="/liaison/training", history=told)
+
+        say(EnrolmentConfirmed, enrolled_at=at, reported=self.random.random() < 0.3)
+        for attempt in range(1, self.random.randint(1, 4)):
+            at += timedelta(hours=30 * self.random.random())
+            if self.random.random() < 0.4:
+                say(RetrainingAssigned, attempt=attempt, failed_at=at)
+            else:
+                say(CourseCompleted, attempt=attempt, completed_at=at, first=attempt == 1)
+
+    def feedback(self) -> None:
+        """Tell of one piece of feedback and of what its owner made of it."""
+        at, number = self._moment(), new_id()
+        history = self.random.random() < 0.2
+        stand: dict[str, Any] = {
+            "feedback_id": number,
+            "text": "打印机又坏了",
+            "way": self.random.choice(list(FeedbackWay)),
+            "received_at": at,
+            "status": FeedbackStatus.ACCEPTED,
+            "score": self.random.choice([None, 1, 2, 3, 4, 5]),
+            "department": "销售部",
+            "author": self.random.choice([None, "E1"]),
+        }
+        self.tell(FeedbackReceived(**stand), number, at, source="/liaison/tickets", history=history)
+        for _ in range(self.random.randint(0, 2)):
+            at += timedelta(hours=self.random.random())
+            stand["status"] = self.random.choice(list(FeedbackStatus))
+            stand["feedback_class"] = self.random.choice([None, *FeedbackClass])
+            answered = FeedbackAnswered(**stand, answer="已更换")
+            # What was imported may be answered here.
+            told = history and self.random.random() < 0.5
+            self.tell(answered, number, at, source="/liaison/tickets", history=told)
+
+    def knowledge(self) -> None:
+        """Tell of an article, a suggestion and a missing answer."""
+        at, article = self._moment(), new_id()
+        stand: dict[str, Any] = {"article_id": article, "version": 1, "title": "重置密码", "language": Language.ZH_CN}
+        facts: list[Fact] = [ArticleDrafted(**stand), ArticlePublished(**stand), ArticleRetired(**stand)]
+        facts.append(ArticleRated(**stand, feedback_id="F1", score=self.random.choice([None, 1, 5])))
+        found = [Suggestion(article_id=article, title="重置密码", url="http://desk.invalid/a")]
+        facts.append(
+            AnswerSuggested(
+                suggested_for=self.random.choice(list(SuggestedFor)),
+                about_subject="T1",
+                suggestions=tuple(self.random.choice([found, []])),
+            )
+        )
+        facts.append(SearchMissed(missed_by=self.random.choice(list(MissedBy))))
+        for fact in facts:
+            self.tell(fact, article, at, source="/liaison/knowledge", history=self.random.random() < 0.1)
+
+    def alert(self) -> None:
+        """Tell of an alert."""
+        at, severity = self._moment(), self.random.choice(list(Severity))
+        about: dict[str, Any] = {"fingerprint": new_id(), "alert": "ServiceDown", "severity": severity}
+        self.tell(AlertFired(**about, starts_at=at), "a", at, source="/liaison/gateway", history=False)
+        self.tell(AlertResolved(**about, starts_at=at, ended_at=at), "a", at, source="/liaison/gateway", history=False)
 
     def _person(self, at: datetime) -> None:
         number = f"E{self.random.randint(1, 9)}"
@@ -160,12 +248,18 @@ class Life:
                 self.say(SlaMet, **clock, stopped_at=due_at - timedelta(minutes=1))
 
 
-def told(seed: int, *, tickets: int = 25, others: int = 20) -> list[Event[Any]]:
+def told(seed: int, *, tickets: int = 25, others: int = 20, now: datetime = NOW) -> list[Event[Any]]:
     """Return the events of a random story, each subject's in order."""
-    story = Story(seed)
+    story = Story(seed, now)
     for number in range(tickets):
         story.ticket(f"T{number}")
     story.others(others)
+    for number in range(others):
+        story.learner(number)
+        story.feedback()
+    for _ in range(others // 2):
+        story.knowledge()
+        story.alert()
     return story.events
 
 

@@ -12,9 +12,9 @@ from contracts.gateway import TicketRequested
 from eventkit import inbox
 from eventkit.envelope import Event, encode_data, from_headers, new_id, to_headers
 from services.metrics.recount import recount
-from services.metrics.storage import make_months
+from services.metrics.storage import FORGET, make_months
 from tests.metrics.house import House
-from tests.metrics.stories import told
+from tests.metrics.stories import NOW, told
 
 
 def _request(subject: str, time: datetime, **more: Any) -> Event[Any]:
@@ -98,6 +98,21 @@ def test_after_25_months_the_journal_forgets_people_and_the_numbers_stay(house: 
     # Then no text that people wrote is left, and a count from the journal finds nothing to correct
     fields = {field for row in house.rows("select body from journal") for field in msgspec.json.decode(bytes(row.body))}
     assert "number" in fields
-    assert not fields & {"solution", "email", "reason", "description", "comment"}
+    assert not fields & {"solution", "email", "reason", "description", "comment", "answer", "author"}
+    assert house.rows("select from journal where convert_from(body, 'UTF8') like '%打印机又坏了%'") == []
     assert recount(house.engine).corrected == 0
     assert house.page(now) == before
+
+
+def test_a_forgotten_person_leaves_no_text_and_no_name_and_the_numbers_stay(house: House) -> None:
+    house.hand_in(told(3, tickets=6, others=12))
+    before = house.page(NOW)
+    for statement in FORGET:
+        house.run(statement, number="E1")
+    bodies = [msgspec.json.decode(bytes(row.body)) for row in house.rows("select body from journal")]
+    assert all(body["text"] != "打印机又坏了" for body in bodies if body.get("author") == "E1")
+    assert any(body.get("text") == "—" for body in bodies)
+    assert any(body.get("text") == "打印机又坏了" for body in bodies)
+    assert not any(body.get("author") == "E1" for body in bodies)
+    assert recount(house.engine).corrected == 0
+    assert house.page(NOW) == before

@@ -12,8 +12,9 @@ from prometheus_client.exposition import generate_latest
 
 from contracts.register import FACTS
 from eventkit.errors import BadSettings
-from services.metrics import rules
-from services.metrics.gauges import METRICS, Histogram, Metric
+from services.metrics import gauges, rules
+from services.metrics.gauges import METRICS
+from services.metrics.metric import Histogram, Metric
 from services.metrics.page import FactsPage, render
 from services.metrics.settings import Settings
 from tests.metrics.house import House, samples
@@ -60,19 +61,67 @@ def test_every_type_of_event_has_its_place_in_the_journal_count(house: House) ->
     assert {f'liaison_events_journaled_total{{type="{name}"}}' for name in FACTS} <= shown.keys()
 
 
-def test_windows_begin_and_end_at_the_moment_given(house: House) -> None:
+_HAPPENING = "happening_fact set what = '{}', word = '{}', priority = 1, history = false, at = :at"
+_CLOCK = (
+    "sla_fact set outcome = '{}', target = 'solution', priority = 1, history = false, stopped_at = :at, due_at = :at"
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "name", "labels"),
+    [
+        (_HAPPENING.format("opened", "web"), "tickets_opened", 'channel="web",priority="1",'),
+        (_HAPPENING.format("reopened", ""), "tickets_reopened", 'priority="1",'),
+        (_HAPPENING.format("missed", "search"), "searches_missed", 'missed_by="search",'),
+        (_HAPPENING.format("enrolled", ""), "enrolments_confirmed", ""),
+        (_CLOCK.format("breached"), "sla_breaches", 'priority="1",target="solution",'),
+        (_CLOCK.format("met"), "sla_targets", 'priority="1",target="solution",'),
+        (
+            "delivery_fact set medium = 'mail', outcome = 'failed', history = false, settled_at = :at",
+            "notify_deliveries",
+            'medium="mail",outcome="failed",',
+        ),
+        ("feedback_fact set score = 3, history = false, received_at = :at", "feedback_scores", 'score="3",'),
+        (
+            "enrolment_fact set department = 'D', completed_history = false, completed_at = :at",
+            "course_completions",
+            'department="D",',
+        ),
+    ],
+)
+def test_windows_begin_and_end_at_the_moment_given(house: House, change: str, name: str, labels: str) -> None:
     house.hand_in(told(2))
-    house.run("update sla_fact set history = false, outcome = 'breached', target = 'solution', due_at = :at", at=NOW)
-    count = house.rows("select count(*) from sla_fact")[0][0]
-    name = 'liaison_sla_breaches_recent{{target="solution",window="{}d"}}'
-    for days in (1, 7, 28):
+    house.run(f"update {change}", at=NOW)
+    count = house.rows(f"select count(*) from {change.split(maxsplit=1)[0]}")[0][0]
+    for window, width in gauges.WINDOWS.items():
+        series = f'liaison_{name}_recent{{{labels}window="{window}"}}'
         for moment, expected in (
             (NOW, count),
-            (NOW - timedelta(seconds=1), 0),
-            (NOW + timedelta(days=days, seconds=-1), count),
-            (NOW + timedelta(days=days), 0),
+            (NOW - timedelta(microseconds=1), 0),
+            (NOW + width - timedelta(microseconds=1), count),
+            (NOW + width, 0),
         ):
-            assert house.numbers(moment)[name.format(days)] == expected
+            assert house.numbers(moment)[series] == expected
+
+
+def test_percentiles_are_nearest_ranks_within_the_window(house: House) -> None:
+    house.run(
+        "insert into happening_fact select n, 'responded', :now, 'T', case when n <= 8 then 1 else 2 end, null,"
+        " n * 1000000, false from generate_series(1, 10) as n",
+        now=NOW,
+    )
+    house.run("update happening_fact set at = at - interval '2 hours' where took_us <= 4000000")
+    shown = house.numbers(NOW)
+    name = 'liaison_ticket_first_response_recent_seconds{{percentile="{}",priority="{}",window="{}"}}'
+    for percentile, priority, window, expected in (
+        (50, "all", "1h", 7),
+        (90, "all", "1h", 10),
+        (50, "1", "1h", 6),
+        (50, "all", "6h", 5),
+        (90, "all", "6h", 9),
+        (50, "3", "6h", 0),
+    ):
+        assert shown[name.format(percentile, priority, window)] == expected
 
 
 def test_a_page_of_five_thousand_series_is_rendered_within_fifty_milliseconds() -> None:
@@ -112,6 +161,24 @@ def test_the_database_is_read_once_within_the_time_to_live_and_failures_are_coun
     page.content()
     assert len(reads) == 4
     assert "liaison_facts_scrape_duration_seconds_count 1.0" in generate_latest(registry).decode()
+
+
+def test_a_page_that_takes_long_is_shown_for_longer() -> None:
+    reads: list[int] = []
+
+    def read() -> Mapping[str, int]:
+        reads.append(1)
+        time.sleep(0.05)
+        return {}
+
+    page = FactsPage(read, CollectorRegistry(), ttl_s=0.001)
+    page.content()
+    time.sleep(0.1)
+    page.content()
+    assert len(reads) == 1
+    time.sleep(1.5)
+    page.content()
+    assert len(reads) == 2
 
 
 @pytest.mark.parametrize("given", ["soon", "-1", "3600", "nan"])

@@ -12,9 +12,10 @@ import pytest
 from msgspec.structs import replace
 from sqlalchemy.event import listen
 
-from contracts.tickets import TicketResponded
-from eventkit.envelope import Event
+from contracts.tickets import FeedbackAnswered, FeedbackReceived, TicketResponded
+from eventkit.envelope import Event, new_id
 from services.metrics.recount import Recount, recount
+from services.metrics.tables import FACT_TABLES
 from tests.metrics.house import House
 from tests.metrics.stories import NOW, Life, Story, delivered, told
 from tests.metrics.truth import latest, truth
@@ -55,7 +56,8 @@ def test_a_rebuild_gives_the_same_bytes_and_the_same_facts(house: House, seed: i
 
 def _facts(house: House) -> list[Any]:
     tables = {"counter": "series", "ticket_fact": "number", "sla_fact": "clock"}
-    tables |= {"delivery_fact": "delivery_id", "person_fact": "employee_number"}
+    tables |= {"delivery_fact": "delivery_id", "person_fact": "employee_number", "feedback_fact": "feedback_id"}
+    tables |= {"enrolment_fact": "enrolment", "happening_fact": "happening"}
     return [house.rows(f"select * from {table} order by {key}") for table, key in tables.items()]
 
 
@@ -63,7 +65,7 @@ def test_the_order_of_arrival_leaves_the_same_facts(house: House) -> None:
     events = told(7)
     house.hand_in(events)
     facts, page = _facts(house), house.page(NOW)
-    house.run("truncate counter, ticket_fact, sla_fact, delivery_fact, person_fact, journal, eventkit.inbox")
+    house.run(f"truncate {', '.join(['counter', 'journal', 'eventkit.inbox', *FACT_TABLES])}")
     for event in reversed(events):
         house.hand_in([event])
     assert _facts(house) == facts
@@ -81,7 +83,7 @@ def test_a_ticket_fact_says_what_the_latest_event_says(house: House) -> None:
         row, data = stand[number], event.data
         assert (row.state, row.priority, row.assignee) == (data.state.value, data.priority, data.assignee)
         assert (row.opened_at, row.group_name, row.region) == (data.opened_at, data.group, data.region)
-        own = [one for one in events if one.subject == number]
+        own = [one for one in events if one.subject == number and hasattr(one.data, "opened_at")]
         answers = [one.data.responded_at for one in own if hasattr(one.data, "responded_at")]
         solutions = [one.data.resolved_at for one in own if hasattr(one.data, "resolved_at")]
         assert row.responded_at == min(answers, default=None)
@@ -94,9 +96,14 @@ def test_imports_enter_facts_and_no_counter_or_window(house: House) -> None:
     before = house.numbers(NOW)
     house.hand_in(events)
     after = house.numbers(NOW)
-    changed = {name.partition("{")[0] for name in after if after[name] != before[name]}
+    changed = {name.partition("{")[0] for name in after if after[name] != before.get(name, 0)}
     assert changed == {
         "liaison_tickets_open",
+        "liaison_tickets_open_by_age",
+        "liaison_feedback_open",
+        "liaison_course_enrolments",
+        "liaison_course_enrolments_completed",
+        "liaison_course_completion_ratio",
         "liaison_tickets_unowned",
         "liaison_ticket_oldest_open_age_seconds",
         "liaison_people_active",
@@ -159,3 +166,35 @@ def test_the_statements_of_a_batch_grow_with_its_types_and_not_with_its_events(h
     house.hand_in(events[200:400])
     # For each of at most 17 types one for the counters and one a kind of fact; and those of the flush.
     assert len(statements) <= 2 * 50
+
+
+def test_departments_beyond_the_limit_are_added_up_as_other(house: House) -> None:
+    # Given more departments than have series of their own: the larger ones come first, then their names decide
+    house.run(
+        "insert into enrolment_fact select 'C1/E' || d || '-' || n, 'C1', 'E', 'D' || lpad(d::text, 2, '0'), :now,"
+        " case when n = 1 then cast(:now as timestamptz) end, false, 1, 'x'"
+        " from generate_series(1, 60) as d, generate_series(1, case when d > 55 then 4 else 2 end) as n",
+        now=NOW,
+    )
+    shown = house.numbers(NOW)
+    named = {name.split('"')[1] for name in shown if name.startswith("liaison_course_completion_ratio{")}
+    assert named == {*(f"D{d:02}" for d in [*range(1, 46), *range(56, 61)]), "other"}
+    assert shown['liaison_course_enrolments{department="other"}'] == 20
+    assert shown['liaison_course_completion_ratio{department="other"}'] == 0.5
+    assert shown['liaison_course_completion_ratio{department="D60"}'] == 0.25
+    assert shown['liaison_course_completions_recent{department="other",window="1h"}'] == 10
+
+
+def test_what_feedback_has_become_counts_in_the_window_in_which_it_came(house: House) -> None:
+    story = Story(1)
+    for _ in range(40):
+        story.feedback()
+    live = [replace(event, history=False) for event in story.events]
+    house.hand_in(live)
+    answered = [event for event in live if event.type == FeedbackAnswered.TYPE]
+    house.hand_in([replace(event, id=new_id(), sequence=99) for event in answered[:1]])
+    shown = house.numbers(NOW)
+    counts = [value for name, value in shown.items() if name.startswith("liaison_feedback_received_recent{")]
+    received = [event.data.received_at for event in live if event.type == FeedbackReceived.TYPE]
+    hours = (1, 6, 24, 7 * 24, 30 * 24)
+    assert sum(counts) == sum(at > NOW - timedelta(hours=width) for at in received for width in hours) > 0

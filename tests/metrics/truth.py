@@ -23,6 +23,7 @@ from contracts.tickets import (
 )
 from contracts.words import Channel, TicketState
 from eventkit.envelope import Event
+from tests.metrics import windows
 
 _LIMITS_S = (300, 900, 1800, 3600, 14400, 28800, 86400, 259200)
 
@@ -39,7 +40,7 @@ def truth(events: Iterable[Event[Any]], now: datetime) -> dict[str, float]:
         shown["liaison_metrics_last_event_timestamp_seconds"] = max(
             (event.arrived_at or event.time).timestamp() for event in live
         )
-    return shown | _present(once, now, shown)
+    return shown | _present(once, now, shown) | windows.present(once, now) | windows.recent(once, now)
 
 
 def _zeros() -> dict[str, float]:
@@ -54,8 +55,6 @@ def _zeros() -> dict[str, float]:
     names += [f'liaison_ticket_oldest_open_age_seconds{{priority="{p}"}}' for p in ps]
     for what in ("targets", "breaches", "warnings"):
         names += [f'liaison_sla_{what}_total{{priority="{p}",target="{target}"}}' for p in ps for target in targets]
-    for window in ("1d", "7d", "28d"):
-        names += [f'liaison_sla_breaches_recent{{target="{target}",window="{window}"}}' for target in targets]
     for medium in Medium:
         for outcome in ("accepted", "failed", "unknown", "other"):
             names.append(f'liaison_notify_deliveries_total{{medium="{medium.value}",outcome="{outcome}"}}')
@@ -66,7 +65,7 @@ def _zeros() -> dict[str, float]:
             ends = [*[f"{limit}.0" for limit in _LIMITS_S], "+Inf"]
             names += [f'{base}_bucket{{le="{end}",priority="{p}"}}' for end in ends]
             names += [f'{base}_sum{{priority="{p}"}}', f'{base}_count{{priority="{p}"}}']
-    return dict.fromkeys(names, 0.0)
+    return dict.fromkeys(names, 0.0) | windows.zeros()
 
 
 def _counted(live: list[Event[Any]]) -> dict[str, float]:
@@ -112,6 +111,7 @@ def _raised(data: Any) -> Iterable[str]:
         yield f'liaison_notify_deliveries_total{{medium="{data.medium.value}",outcome="{outcome}"}}'
     if kind is EventRefused:
         yield "liaison_events_refused_total"
+    yield from windows.raised(data)
 
 
 def _took(data: Any) -> Iterable[tuple[str, timedelta]]:
@@ -131,12 +131,6 @@ def _present(once: list[Event[Any]], now: datetime, shown: dict[str, float]) -> 
         after["liaison_tickets_unowned"] += data.assignee is None
         age = f'liaison_ticket_oldest_open_age_seconds{{priority="{data.priority}"}}'
         after[age] = max(after[age], (now - data.opened_at).total_seconds())
-    for event in once:
-        if isinstance(event.data, SlaBreached) and not event.history:
-            for days in (1, 7, 28):
-                if now - timedelta(days=days) < event.data.due_at <= now:
-                    target = event.data.target.value
-                    after[f'liaison_sla_breaches_recent{{target="{target}",window="{days}d"}}'] += 1
     people: dict[str, PersonChanged] = {}
     for event in sorted(once, key=lambda one: getattr(one.data, "version", 0)):
         if isinstance(event.data, PersonChanged):
@@ -150,7 +144,7 @@ def latest(once: Iterable[Event[Any]]) -> dict[str, Event[Any]]:
     """Return the last event of each ticket, in the order in which the tickets service emitted them."""
     last: dict[str, Event[Any]] = {}
     for event in once:
-        if event.source != "/liaison/tickets":
+        if not hasattr(event.data, "opened_at"):
             continue
         if event.subject not in last or (event.sequence or 0) > (last[event.subject].sequence or 0):
             last[event.subject] = event
