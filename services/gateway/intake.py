@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 import msgspec
 from prometheus_client import CollectorRegistry, Counter
@@ -19,7 +20,7 @@ from services.gateway.mappings import Mappings
 from services.gateway.rules import UNKNOWN_PUBLISHER
 from services.gateway.storage import GatewayStore, snapshot
 from services.gateway.usecases import Outcome
-from services.gateway.verdicts import Offer, Refused, refused
+from services.gateway.verdicts import Directory, Offer, Refused, Verdict, refused
 
 AMQP, HTTP = "amqp", "http"
 SOURCE = "/liaison/gateway"
@@ -96,16 +97,29 @@ class Intake:
         log.error("an event cannot be stored", extra={"door": door, "error": type(error.orig).__name__})
         return self._transaction(offers, door, reason=f"cannot be stored: {type(error.orig).__name__}")
 
+    def announce(self, verdicts: Callable[[datetime], Sequence[Verdict]], door: str) -> list[Outcome]:
+        """Record and announce what a route has judged itself, in one transaction. verdicts: takes its moment.
+
+        Raises the database's error, also one that another try would not meet: for senders that try again themselves.
+        """
+        return self._committed(door, lambda store, now, _: usecases.settle(store, verdicts(now), door=door))
+
     def _transaction(self, offers: Sequence[Offer], door: str, *, reason: str | None = None) -> list[Outcome]:
+        def decide(store: GatewayStore, now: datetime, directory: Directory) -> list[Outcome]:
+            if reason is None:
+                return usecases.receive(store, offers, directory, self._mappings, door=door, now=now)
+            verdicts = [refused(offer, offer.publisher or UNKNOWN_PUBLISHER, "event", reason) for offer in offers]
+            return usecases.settle(store, verdicts, door=door)
+
+        return self._committed(door, decide)
+
+    def _committed(
+        self, door: str, decide: Callable[[GatewayStore, datetime, Directory], list[Outcome]]
+    ) -> list[Outcome]:
         with self._engine.begin() as connection:
             now, directory = snapshot(connection)
             work = Work(connection, source=SOURCE, now=now)
-            store = GatewayStore(work)
-            if reason is None:
-                outcomes = usecases.receive(store, offers, directory, self._mappings, door=door, now=now)
-            else:
-                verdicts = [refused(offer, offer.publisher or UNKNOWN_PUBLISHER, "event", reason) for offer in offers]
-                outcomes = usecases.settle(store, verdicts, door=door)
+            outcomes = decide(GatewayStore(work), now, directory)
             work.flush()
         self._metrics.count(door, outcomes)
         self._on_commit(work)

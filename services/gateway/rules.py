@@ -18,7 +18,7 @@ ASKABLE = frozenset(
 #: Refusals of messages whose sender nobody knows are kept under this name.
 UNKNOWN_PUBLISHER = "unknown"
 _RESERVED_NAMES = frozenset({UNKNOWN_PUBLISHER, "admin", "guest", "liaison", "gateway", "tickets", "training"})
-_RESERVED = _RESERVED_NAMES | {"knowledge", "notify", "metrics", "prometheus"}
+_RESERVED = _RESERVED_NAMES | {"knowledge", "notify", "metrics", "prometheus", "alertmanager"}
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _WORD = r"[A-Za-z0-9_-]+"
 _PATTERN = re.compile(rf"{_WORD}(\.{_WORD})*(\.\*)?")
@@ -32,8 +32,10 @@ class Role(enum.StrEnum):
     ENGINEER = "engineer"
     LEAD = "lead"
     MANAGER = "manager"
+    TRAINER = "trainer"
     ADMIN = "admin"
     PUBLISHER = "publisher"
+    MONITOR = "monitor"
 
 
 class Scope(enum.StrEnum):
@@ -61,6 +63,7 @@ TABLE: Mapping[str, Mapping[Role, Scope]] = MappingProxyType(
     {
         "events.publish": _row(publisher=_O),
         "events.read": _row(publisher=_O),
+        "alerts.report": _row(monitor=_A),
         "tickets.open": _row(requester=_O, engineer=_A, lead=_A, manager=_A, admin=_A),
         "tickets.list": _row(requester=_O, engineer=_G, lead=_G, manager=_D, admin=_A),
         "tickets.read": _row(requester=_O, engineer=_G, lead=_G, manager=_D, admin=_A),
@@ -68,6 +71,31 @@ TABLE: Mapping[str, Mapping[Role, Scope]] = MappingProxyType(
         "tickets.resolve": _row(engineer=_G, lead=_G, admin=_A),
         "tickets.reopen": _row(requester=_O, engineer=_G, lead=_G, manager=_D, admin=_A),
         "tickets.close": _row(requester=_O, engineer=_G, lead=_G, admin=_A),
+        "courses.list": _row(requester=_A, engineer=_A, lead=_A, manager=_A, trainer=_A, admin=_A),
+        "courses.read": _row(requester=_A, engineer=_A, lead=_A, manager=_A, trainer=_A, admin=_A),
+        "courses.write": _row(trainer=_A, admin=_A),
+        "enrolments.open": _row(requester=_O, engineer=_O, lead=_O, manager=_D, trainer=_A, admin=_A),
+        "enrolments.list": _row(requester=_O, engineer=_O, lead=_O, manager=_D, trainer=_A, admin=_A),
+        "learning.read": _row(requester=_O, engineer=_O, lead=_O, manager=_D, trainer=_A, admin=_A),
+        "training_contacts.list": _row(manager=_A, trainer=_A, admin=_A),
+        "training_contacts.write": _row(trainer=_A, admin=_A),
+        "articles.search": _row(requester=_O, engineer=_A, lead=_A, manager=_D, trainer=_A, admin=_A),
+        "articles.list": _row(requester=_O, engineer=_A, lead=_A, manager=_D, trainer=_A, admin=_A),
+        "articles.read": _row(requester=_O, engineer=_A, lead=_A, manager=_D, trainer=_A, admin=_A),
+        "articles.rate": _row(requester=_O, engineer=_A, lead=_A, manager=_D, trainer=_A, admin=_A),
+        "articles.write": _row(engineer=_A, lead=_A, trainer=_A, admin=_A),
+        "articles.submit": _row(engineer=_A, lead=_A, trainer=_A, admin=_A),
+        "articles.publish": _row(lead=_A, admin=_A),
+        "articles.retire": _row(lead=_A, admin=_A),
+        "missing_answers.list": _row(engineer=_A, lead=_A, manager=_D, trainer=_A, admin=_A),
+        "feedback.submit": _row(requester=_O, engineer=_A, lead=_A, manager=_A, admin=_A),
+        # Feedback has no group: its owner and its author are those whom `own` and `group` reach.
+        "feedback.list": _row(requester=_O, engineer=_G, lead=_A, manager=_D, admin=_A),
+        "feedback.read": _row(requester=_O, engineer=_G, lead=_A, manager=_D, admin=_A),
+        "feedback.classify": _row(requester=_O, engineer=_G, lead=_A, manager=_D, admin=_A),
+        "feedback.answer": _row(requester=_O, engineer=_G, lead=_A, manager=_D, admin=_A),
+        "feedback.assign": _row(requester=_O, engineer=_G, lead=_A, manager=_D, admin=_A),
+        "feedback.add": _row(requester=_O, engineer=_G, lead=_A, manager=_D, admin=_A),
     }
 )
 

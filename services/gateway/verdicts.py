@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from contracts.fact import Fact, Word
+from contracts.gateway import FeedbackSubmitted
 from contracts.register import FACTS
 from eventkit.envelope import (
     MAX_EVENT_BYTES,
@@ -246,11 +247,16 @@ def _event(offer: Offer, publisher: Publisher, raw: RawEvent, mappings: Mappings
         # Always within the source, so that nobody can hold up another one's subjects.
         partitionkey=key if key.startswith(f"{publisher.source} ") else partitionkey_of(publisher.source, key),
         traceparent=_traceparent(given.get("traceparent") or offer.traceparent),
-        actor=envelope.get("actor") or given.get("actor") or f"publisher {publisher.name}",
+        actor=_actor(fact, envelope.get("actor") or given.get("actor")) or f"publisher {publisher.name}",
         externalref=externalref,
         history=given.get("history") == "true",
         arrived_at=now,
     )
+
+
+def _actor(fact: Fact, actor: str | None) -> str | None:
+    """Return who did it, as the publisher says; whoever sent feedback without an author stays unnamed (T9)."""
+    return None if isinstance(fact, FeedbackSubmitted) and fact.author is None else actor
 
 
 def _check_rights(offer: Offer, publisher: Publisher, given: Mapping[str, str]) -> None:

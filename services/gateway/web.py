@@ -8,8 +8,9 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.gateway import event_routes, pages, problems, ticket_routes
+from services.gateway import problems
 from services.gateway.parts import Parts
+from services.gateway.routes import alerts, events, feedback, knowledge, pages, tickets, training
 
 _DESCRIPTION = "其他系统在这里发布事件(CloudEvents 1.0),人员在这里提交和处理工单。错误以 RFC 9457 文档回答。"
 # A little over the largest batch, whose own limit is told with its field.
@@ -49,7 +50,15 @@ def create_app(parts: Parts) -> FastAPI:
     app.state.parts = parts
     app.add_middleware(BodyLimit)
     problems.install(app)
-    for router in (pages.router, event_routes.router, ticket_routes.router):
+    for router in (
+        pages.router,
+        events.router,
+        alerts.router,
+        tickets.router,
+        feedback.router,
+        knowledge.router,
+        training.router,
+    ):
         app.include_router(router)
     _document_problems(app)
     return app

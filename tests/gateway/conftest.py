@@ -10,6 +10,8 @@ from deploy.local.accounts import provision_databases
 from liaison.installation import Installation
 from tests.gateway.desk_stub import Tickets, running_tickets
 from tests.gateway.door import Door
+from tests.gateway.knowledge_stub import Asked, running_knowledge
+from tests.gateway.training_stub import Training, running_training
 
 
 @pytest.fixture(scope="session")
@@ -30,3 +32,15 @@ def door(open_door: Door) -> Door:
 def tickets(door: Door) -> Iterator[Tickets]:
     with running_tickets(door.installation) as stub:
         yield stub
+
+
+@pytest.fixture
+def training(door: Door) -> Iterator[Training]:
+    with running_training(door.installation) as stub:
+        yield stub
+
+
+@pytest.fixture
+def knowledge(door: Door) -> Iterator[Asked]:
+    with running_knowledge(door.installation) as asked:
+        yield asked

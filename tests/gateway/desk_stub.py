@@ -24,6 +24,17 @@ TICKET = {
     "opened_at": "2026-01-01T00:00:00Z",
 }
 
+FEEDBACK = {
+    "feedback_id": "F2026-000001",
+    "status": "accepted",
+    "status_text": "已受理",
+    "received_at": "2026-01-01T00:00:00Z",
+    "changed_at": "2026-01-01T00:00:00Z",
+    "text": "打印太慢",
+    "way": "web",
+}
+_READING = ("get_ticket", "list_tickets", "get_feedback", "list_feedback", "feedback_status")
+
 
 class Tickets:
     """The stub. asked: every call, as (method, arguments, actor)."""
@@ -38,14 +49,21 @@ class Tickets:
                 raise NotFound("no ticket none", field="number")
             if arguments.get("number") == "closed":
                 raise RuleBroken("only a resolved ticket can be closed", field="state")
+            if arguments.get("feedback_id") == "none":
+                raise NotFound("no feedback none", field="feedback_id")
+            if name == "list_feedback":
+                return {"items": [FEEDBACK], "next_cursor": "F2026-000001"}
+            if "feedback" in name:
+                return FEEDBACK
             if name == "list_tickets":
                 return {"items": [TICKET], "next_cursor": "T2026-000001"}
             return TICKET | {"number": arguments.get("number", f"T2026-{len(self.asked):06}")}
 
-        return Method(name, answer, is_command=name not in ("get_ticket", "list_tickets"))
+        return Method(name, answer, is_command=name not in _READING)
 
 
 _METHODS = ("open", "get", "respond", "resolve", "reopen", "close")
+_ON_FEEDBACK = ("submit", "get", "list", "classify", "answer", "assign", "add_to")
 
 
 @contextmanager
@@ -53,16 +71,24 @@ def running_tickets(installation: Installation) -> Iterator[Tickets]:
     """Run the stub under the name `tickets`."""
     stub = Tickets()
     names = [*(f"{name}_ticket" for name in _METHODS), "list_tickets"]
-    definition = ServiceDefinition("tickets", methods={name: stub.method(name) for name in names})
+    names += [*(f"{name}_feedback" for name in _ON_FEEDBACK), "feedback_status", "add_to_feedback_by_receipt"]
+    with answering(installation, ServiceDefinition("tickets", methods={name: stub.method(name) for name in names})):
+        yield stub
+
+
+@contextmanager
+def answering(installation: Installation, definition: ServiceDefinition) -> Iterator[None]:
+    """Have a definition answer calls under its own name."""
+    name = definition.name
     admin = admin_of(installation)
-    queue = broker.rpc_queue("tickets")
+    queue = broker.rpc_queue(name)
     admin.declare(topology.Queue(queue, quorum=False))
-    admin.declare(topology.Binding(broker.RPC, queue, True, "tickets"))
-    settings = ProcessSettings(installation.amqp_admin_uri, database_of(installation, "gateway_tickets_stub"), 0)
+    admin.declare(topology.Binding(broker.RPC, queue, True, name))
+    settings = ProcessSettings(installation.amqp_admin_uri, database_of(installation, f"gateway_{name}_stub"), 0)
     process = ServiceProcess(definition, settings, None)
     process.start()
     try:
-        yield stub
+        yield
     finally:
         process.stop(grace_s=5)
         admin._call("DELETE", f"/queues/{topology.VHOST}/{queue}", ok=(204, 404))

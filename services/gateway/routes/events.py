@@ -13,7 +13,7 @@ from eventkit.errors import BadMessage, LiaisonError
 from services.gateway import binding
 from services.gateway.access import Who, action, guarded_router, parts_of
 from services.gateway.intake import HTTP
-from services.gateway.models import EventReport, EventVerdict, Verdicts
+from services.gateway.models.events import EventReport, EventVerdict, Verdicts
 from services.gateway.parts import Parts
 from services.gateway.problems import FieldProblem, Problem
 from services.gateway.storage import accepted_event, last_refusal

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 from fastapi import Header, Query, Request
 from pydantic import BaseModel
 
-from eventkit.errors import DeadlinePassed, RuleBroken, Unavailable
-from services.gateway.access import Permitted, Who, action, guarded_router, parts_of
-from services.gateway.models import (
+from services.gateway.access import Who, action, guarded_router
+from services.gateway.asking import Asked
+from services.gateway.models.tickets import (
     Closing,
     Reopening,
     Response,
@@ -19,27 +19,13 @@ from services.gateway.models import (
     TicketSearch,
     TicketWish,
 )
-from services.gateway.problems import of_call
 
+_TICKETS = Asked("tickets")
 router = guarded_router(prefix="/v1/tickets", tags=["tickets"])
 IdempotencyKey = Annotated[
     str | None,
     Header(max_length=200, description="makes it safe to send the same command again: it is done once"),
 ]
-
-
-def _call(request: Request, who: Permitted, method: str, arguments: dict[str, Any], key: str | None = None) -> Any:
-    try:
-        return parts_of(request).rpc.call(
-            "tickets",
-            method,
-            arguments | {"scope": who.as_argument()},
-            # Two callers may hit on the same key, and must not get each other's answers.
-            key=None if key is None else f"{who.caller.name} {key}",
-            actor=who.actor,
-        )
-    except (RuleBroken, DeadlinePassed, Unavailable) as error:
-        raise of_call(error) from error
 
 
 def _given(body: BaseModel) -> dict[str, Any]:
@@ -51,20 +37,22 @@ def _given(body: BaseModel) -> dict[str, Any]:
 )
 def open_ticket(request: Request, who: Who, body: TicketWish, idempotency_key: IdempotencyKey = None) -> Any:
     """Open a ticket; requesters only for themselves."""
-    return _call(request, who, "open_ticket", _given(body), idempotency_key)
+    return _TICKETS.ask_for(request, who, "open_ticket", _given(body), idempotency_key)
 
 
 @router.get("", response_model=TicketPage, summary="工单列表", **action("tickets.list", problems=(422,)))
 def list_tickets(request: Request, who: Who, search: Annotated[TicketSearch, Query()]) -> Any:
     """Show the tickets that the caller may see, newest first, a page at a time."""
     filters = search.model_dump(exclude_none=True, exclude={"limit", "cursor"})
-    return _call(request, who, "list_tickets", {"filters": filters, "limit": search.limit, "cursor": search.cursor})
+    return _TICKETS.ask_for(
+        request, who, "list_tickets", {"filters": filters, "limit": search.limit, "cursor": search.cursor}
+    )
 
 
 @router.get("/{number}", response_model=Ticket, summary="查看工单", **action("tickets.read", problems=(404,)))
 def get_ticket(request: Request, who: Who, number: str) -> Any:
     """Show one ticket; one that the caller may not see is not found."""
-    return _call(request, who, "get_ticket", {"number": number})
+    return _TICKETS.ask_for(request, who, "get_ticket", {"number": number})
 
 
 @router.post(
@@ -77,7 +65,7 @@ def respond_ticket(
     request: Request, who: Who, number: str, body: Response, idempotency_key: IdempotencyKey = None
 ) -> Any:
     """Take a ticket up: the first answer stops the response clock."""
-    return _call(request, who, "respond_ticket", _given(body) | {"number": number}, idempotency_key)
+    return _TICKETS.ask_for(request, who, "respond_ticket", _given(body) | {"number": number}, idempotency_key)
 
 
 @router.post(
@@ -90,7 +78,7 @@ def resolve_ticket(
     request: Request, who: Who, number: str, body: Solution, idempotency_key: IdempotencyKey = None
 ) -> Any:
     """Give a solution, which stops the solution clock."""
-    return _call(request, who, "resolve_ticket", _given(body) | {"number": number}, idempotency_key)
+    return _TICKETS.ask_for(request, who, "resolve_ticket", _given(body) | {"number": number}, idempotency_key)
 
 
 @router.post(
@@ -103,7 +91,7 @@ def reopen_ticket(
     request: Request, who: Who, number: str, body: Reopening, idempotency_key: IdempotencyKey = None
 ) -> Any:
     """Say that the solution did not hold."""
-    return _call(request, who, "reopen_ticket", _given(body) | {"number": number}, idempotency_key)
+    return _TICKETS.ask_for(request, who, "reopen_ticket", _given(body) | {"number": number}, idempotency_key)
 
 
 @router.post(
@@ -114,4 +102,4 @@ def reopen_ticket(
 )
 def close_ticket(request: Request, who: Who, number: str, body: Closing, idempotency_key: IdempotencyKey = None) -> Any:
     """Finish a resolved ticket."""
-    return _call(request, who, "close_ticket", _given(body) | {"number": number}, idempotency_key)
+    return _TICKETS.ask_for(request, who, "close_ticket", _given(body) | {"number": number}, idempotency_key)

@@ -1,69 +1,16 @@
-"""What the HTTP door takes and answers, as OpenAPI shows it."""
+"""What the ticket routes take and answer."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-Name = Annotated[str, Field(min_length=1, max_length=255)]
-EmployeeNumber = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^\S+$")]
-Priority = Annotated[int, Field(ge=1, le=4, description="1 critical, 2 high, 3 moderate, 4 low (ITIL)")]
-Text = Annotated[str, Field(max_length=20_000)]
-ChannelName = Literal["hotline", "chat", "mail", "web", "specialist", "event", "other"]
-StateName = Literal[
-    "new",
-    "in_progress",
-    "awaiting_user",
-    "awaiting_problem",
-    "awaiting_vendor",
-    "awaiting_evidence",
-    "resolved",
-    "closed",
-    "other",
-]
+from services.gateway.models.words import Body, ChannelName, EmployeeNumber, Name, Priority, StateName, Text
 
 
-class EventVerdict(BaseModel):
-    """What became of one event. event: its canonical form, in a dry run only."""
-
-    index: int
-    id: str
-    verdict: Literal["accepted", "repeated", "refused"]
-    field: str | None = None
-    reason: str | None = None
-    event: dict[str, Any] | None = None
-
-
-class Verdicts(BaseModel):
-    """What became of each event, in the order in which they were sent."""
-
-    verdicts: list[EventVerdict]
-
-
-class EventReport(BaseModel):
-    """What became of an event. handled_by: service to handled, held, dead, discarded, not_seen or unknown."""
-
-    id: str
-    verdict: Literal["accepted", "refused"]
-    type: str
-    becomes: str | None = None
-    arrived_at: datetime | None = None
-    repeats: int = 0
-    refused_at: datetime | None = None
-    field: str | None = None
-    reason: str | None = None
-    handled_by: dict[str, str] = {}
-    reasons: dict[str, str] = {}
-
-
-class _Body(BaseModel):
-    # A misspelt field would otherwise be lost without a word.
-    model_config = ConfigDict(extra="forbid")
-
-
-class TicketWish(_Body):
+class TicketWish(Body):
     """A request for a ticket."""
 
     title: Annotated[str, Field(min_length=1, max_length=500)]
@@ -83,32 +30,32 @@ class TicketWish(_Body):
     externalref: Name | None = None
 
 
-class Response(_Body):
+class Response(Body):
     """The first answer to a requester."""
 
     comment: Text | None = None
 
 
-class Solution(_Body):
+class Solution(Body):
     """What solved the ticket."""
 
     solution: Annotated[str, Field(min_length=1, max_length=20_000)]
     comment: Text | None = None
 
 
-class Reopening(_Body):
+class Reopening(Body):
     """Why the solution did not hold."""
 
     reason: Annotated[str, Field(min_length=1, max_length=20_000)]
 
 
-class Closing(_Body):
+class Closing(Body):
     """A last word."""
 
     comment: Text | None = None
 
 
-class TicketSearch(_Body):
+class TicketSearch(Body):
     """Which tickets to show. q: words in the title, or a number. cursor: `next_cursor` of the page before."""
 
     state: StateName | None = None
@@ -155,9 +102,3 @@ class TicketPage(BaseModel):
 
     items: list[Ticket]
     next_cursor: str | None = None
-
-
-class Health(BaseModel):
-    """What is wrong now, by part; nothing when all is well."""
-
-    problems: dict[str, str]

@@ -12,8 +12,9 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse, JSONResponse
 
 from eventkit.page import Health
-from services.gateway import models, rules
+from services.gateway import rules
 from services.gateway.access import action, guarded_router, parts_of
+from services.gateway.models import events
 
 router = guarded_router()
 _STYLE = "body{font:16px/1.6 sans-serif;max-width:60em;margin:2em auto;padding:0 1em}code,pre{background:#f3f3f3}"
@@ -65,13 +66,13 @@ def openapi(request: Request) -> JSONResponse:
     return JSONResponse(request.app.openapi())
 
 
-@router.get("/live", response_model=models.Health, summary="进程存活", **action(rules.PUBLIC))
+@router.get("/live", response_model=events.Health, summary="进程存活", **action(rules.PUBLIC))
 def live(request: Request) -> JSONResponse:
     """Tell whether the process is alive: 503 asks the supervisor to start it anew."""
     return _health(parts_of(request).live)
 
 
-@router.get("/ready", response_model=models.Health, summary="可以工作", **action(rules.PUBLIC))
+@router.get("/ready", response_model=events.Health, summary="可以工作", **action(rules.PUBLIC))
 def ready(request: Request) -> JSONResponse:
     """Tell whether the doors are open: database, broker and intake."""
     return _health(parts_of(request).ready)

@@ -1,0 +1,1 @@
+"""What the HTTP door takes and answers, as OpenAPI shows it."""
