@@ -1,0 +1,241 @@
+"""The facts that other systems may tell Liaison, as typed classes.
+
+Written from Liaison's contracts by `clients/python/write_facts.py`: do not edit. A field that is None is left out, and
+the door takes the default of the contract. Limits of fields are checked at the door.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import date, datetime, timezone
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from typing import Literal
+
+# Fields are to be named by their callers; only Python 3.10 and later can insist.
+_NAMED: dict[str, bool] = {"kw_only": True} if sys.version_info >= (3, 10) else {}
+
+
+class Part:
+    """What facts are made of."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what JSON can hold, without the fields that were left out. Raises: ValueError for a naive moment."""
+        found = {one.name: getattr(self, one.name) for one in fields(self)}  # type: ignore[arg-type]  # Always one.
+        return {name: _plain(value) for name, value in found.items() if value is not None}
+
+
+class Fact(Part):
+    """The data of one type of event. TYPE: its CloudEvents type."""
+
+    TYPE: ClassVar[str] = ""
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Part):
+        return value.as_json()
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise ValueError(f"{value.isoformat()} has no offset from UTC")
+        return value.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
+    if isinstance(value, date):
+        return value.isoformat()
+    return [_plain(one) for one in value] if isinstance(value, (list, tuple)) else value
+
+
+@dataclass(frozen=True, **_NAMED)
+class AwaySpan(Part):
+    """A span in which a person is away. begin_at, end_at: aware; the end does not belong to it."""
+
+    begin_at: datetime
+    end_at: datetime
+
+
+@dataclass(frozen=True, **_NAMED)
+class TicketRequested(Fact):
+    """Somebody needs help: the request for a ticket (T1).
+
+    The event's `externalref` is the requester's own key: a second request with it is an occurrence of the first.
+    """
+
+    TYPE: ClassVar[str] = "liaison.ticket.requested.v1"
+
+    title: str
+    description: str | None = None
+    requester: str | None = None
+    channel: Literal["hotline", "chat", "mail", "web", "specialist", "event", "other"] | None = None
+    priority: int | None = None
+    impact: int | None = None
+    urgency: int | None = None
+    category: str | None = None
+    subcategory: str | None = None
+    problem_code: str | None = None
+    region: str | None = None
+    department: str | None = None
+    group: str | None = None
+    assignee: str | None = None
+    state: (
+        Literal[
+            "new",
+            "in_progress",
+            "awaiting_user",
+            "awaiting_problem",
+            "awaiting_vendor",
+            "awaiting_evidence",
+            "resolved",
+            "closed",
+            "other",
+        ]
+        | None
+    ) = None
+
+
+@dataclass(frozen=True, **_NAMED)
+class TicketUpdateRequested(Fact):
+    """Another system asks to change a ticket: state, holder, comment or solution.
+
+    The ticket is found by `number`, else by the event's `externalref` within the same source.
+    A field that is absent stays as it is; `unassigned` says that nobody holds the ticket now, `ungrouped` no group.
+    """
+
+    TYPE: ClassVar[str] = "liaison.ticket.update_requested.v1"
+
+    number: str | None = None
+    state: (
+        Literal[
+            "new",
+            "in_progress",
+            "awaiting_user",
+            "awaiting_problem",
+            "awaiting_vendor",
+            "awaiting_evidence",
+            "resolved",
+            "closed",
+            "other",
+        ]
+        | None
+    ) = None
+    assignee: str | None = None
+    unassigned: bool | None = None
+    group: str | None = None
+    ungrouped: bool | None = None
+    priority: int | None = None
+    category: str | None = None
+    subcategory: str | None = None
+    comment: str | None = None
+    solution: str | None = None
+    resolved_by: str | None = None
+
+
+@dataclass(frozen=True, **_NAMED)
+class PersonChanged(Fact):
+    """The full state of a person; `version` rises with each change, an older one never overwrites a newer."""
+
+    TYPE: ClassVar[str] = "liaison.person.changed.v1"
+
+    employee_number: str
+    version: int
+    name: str
+    email: str | None = None
+    mobile: str | None = None
+    dingtalk_id: str | None = None
+    wecom_id: str | None = None
+    feishu_id: str | None = None
+    department: str | None = None
+    region: str | None = None
+    position: str | None = None
+    manager: str | None = None
+    roles: Sequence[str] | None = None
+    groups: Sequence[str] | None = None
+    language: str | None = None
+    time_zone: str | None = None
+    joined_on: date | None = None
+    active: bool | None = None
+    away: Sequence[AwaySpan] | None = None
+
+
+@dataclass(frozen=True, **_NAMED)
+class FeedbackSubmitted(Fact):
+    """Somebody says what they think of a service, an article or a ticket (T9).
+
+    `author` absent: anonymous, and nothing that leads to a person may be in the event. `score`: 1 worst to 5 best.
+    The event's `externalref` is the sender's own key: a second one with it is the same feedback.
+    """
+
+    TYPE: ClassVar[str] = "liaison.feedback.submitted.v1"
+
+    text: str
+    way: Literal["web", "paper_box", "chat_group", "event", "other"] | None = None
+    author: str | None = None
+    department: str | None = None
+    score: int | None = None
+    about_ticket: str | None = None
+    about_article: str | None = None
+    problem_code: str | None = None
+
+
+@dataclass(frozen=True, **_NAMED)
+class CourseCompletionReported(Fact):
+    """A learning platform says how an attempt at a course ended (L16); it counts like our own.
+
+    `score`: the share of the points that was reached, 0 to 1, when there was an exam. `passed` false: a failed exam.
+    `course`: the course's code in our catalogue.
+    """
+
+    TYPE: ClassVar[str] = "liaison.course.completion_reported.v1"
+
+    course: str
+    learner: str
+    attempt: int | None = None
+    passed: bool | None = None
+    score: float | None = None
+    completed_at: datetime | None = None
+    failed_codes: Sequence[str] | None = None
+
+
+@dataclass(frozen=True, **_NAMED)
+class AlertFired(Fact):
+    """The monitoring says that something is wrong (M6)."""
+
+    TYPE: ClassVar[str] = "liaison.alert.fired.v1"
+
+    fingerprint: str
+    alert: str
+    severity: Literal["critical", "warning", "info", "other"]
+    starts_at: datetime
+    service: str | None = None
+    summary: str | None = None
+    description: str | None = None
+    runbook_url: str | None = None
+
+
+@dataclass(frozen=True, **_NAMED)
+class AlertResolved(Fact):
+    """What an alert told of is over, since `ended_at`."""
+
+    TYPE: ClassVar[str] = "liaison.alert.resolved.v1"
+
+    fingerprint: str
+    alert: str
+    severity: Literal["critical", "warning", "info", "other"]
+    starts_at: datetime
+    ended_at: datetime
+    service: str | None = None
+    summary: str | None = None
+    description: str | None = None
+    runbook_url: str | None = None
+
+
+FACTS: tuple[type[Fact], ...] = (
+    TicketRequested,
+    TicketUpdateRequested,
+    PersonChanged,
+    FeedbackSubmitted,
+    CourseCompletionReported,
+    AlertFired,
+    AlertResolved,
+)
+"""Every fact."""
