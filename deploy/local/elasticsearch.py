@@ -1,8 +1,11 @@
 """A private Elasticsearch of one node: password on, TLS off since it listens on loopback only."""
 
+import hashlib
 import os
 import shutil
 import subprocess
+from base64 import b64encode
+from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
@@ -14,6 +17,9 @@ from liaison.installation import HOST, Installation
 
 PORTS = ("elasticsearch", "elasticsearch_transport")
 VERSION = "8.19.21"
+#: Services with an account and indices of their own.
+SEARCHERS = ("knowledge",)
+_HASH_ROUNDS = 10_000
 _CHECKOUT = Path(__file__).resolve().parents[2]
 
 
@@ -39,9 +45,10 @@ def prepare(installation: Installation, account: UnixAccount) -> None:
     config = account.folder(folder / "config")
     for name in ("data", "logs", "tmp"):
         account.folder(folder / name)
-    for name in ("roles.yml", "role_mapping.yml", "users", "users_roles"):
-        shutil.copy(distribution() / "config" / name, config / name)
-        account.own(config / name)
+    shutil.copy(distribution() / "config" / "role_mapping.yml", config / "role_mapping.yml")
+    account.own(config / "role_mapping.yml")
+    for name, text in accounts(installation).items():
+        account.file(config / name, text)
     account.file(config / "jvm.options", (distribution() / "config" / "jvm.options").read_text("utf-8"))
     account.file(config / "log4j2.properties", _LOGGING)
     account.file(config / "elasticsearch.yml", _configuration(installation))
@@ -79,6 +86,26 @@ def _make_keystore(installation: Installation, account: UnixAccount) -> None:
             capture_output=True,
             **account.popen_arguments(),
         )
+
+
+def accounts(installation: Installation) -> Mapping[str, str]:
+    """Return the files of accounts: each service that searches reaches the indices of its own name, and no others.
+
+    In files, since the minimal distribution lacks what the index of accounts is made with.
+    """
+    own = "{service}:\n  indices:\n    - names: ['liaison-{service}*']\n      privileges: [read, write, manage]\n"
+    return {
+        "roles.yml": "".join(own.format(service=service) for service in SEARCHERS),
+        "users": "".join(f"{service}:{_hash(installation, service)}\n" for service in SEARCHERS),
+        "users_roles": "".join(f"{service}:{service}\n" for service in SEARCHERS),
+    }
+
+
+def _hash(installation: Installation, service: str) -> str:
+    """Return a password's hash in the server's PBKDF2 form: SHA-512, 32 bytes of salt and of hash."""
+    password, salt = installation.passwords[f"elasticsearch:{service}"], os.urandom(32)
+    digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, _HASH_ROUNDS, 32)
+    return "{PBKDF2}" + "$".join((str(_HASH_ROUNDS), b64encode(salt).decode(), b64encode(digest).decode()))
 
 
 def _java(installation: Installation) -> dict[str, str]:

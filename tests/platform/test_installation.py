@@ -26,10 +26,10 @@ def test_a_second_start_finds_the_same_secrets_and_ports(tmp_path: Path) -> None
 
 def test_a_service_that_comes_later_gets_accounts_in_an_old_installation(tmp_path: Path) -> None:
     old = Installation.open_or_make(tmp_path)
-    new = Installation.open_or_make(tmp_path, services=[*SERVICES, "training"])
-    assert new.database_uri("training").endswith("/training")
-    assert new.amqp_uri("training") != new.amqp_uri("tickets") == old.amqp_uri("tickets")
-    assert new.page_port("training") not in old.ports.values()
+    new = Installation.open_or_make(tmp_path, services=[*SERVICES, "survey"])
+    assert new.database_uri("survey").endswith("/survey")
+    assert new.amqp_uri("survey") != new.amqp_uri("tickets") == old.amqp_uri("tickets")
+    assert new.page_port("survey") not in old.ports.values()
 
 
 def test_no_two_parts_share_a_port(tmp_path: Path) -> None:

@@ -1,0 +1,70 @@
+"""Every alert goes where it should, by the real amtool: the shipped configuration and the local one."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from deploy.local.alertmanager import configuration
+from liaison.installation import Installation
+from tests.alerts.rules import ROUTES, alerts
+
+
+def amtool(*arguments: str | Path) -> str:
+    """Run the real amtool and return what it prints."""
+    done = subprocess.run(["amtool", *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.strip()
+
+
+def local(folder: Path) -> Path:
+    """Return the file that `make run` would write."""
+    installation = Installation.open_or_make(folder / "home", free_ports=True)
+    file = folder / "alertmanager.json"
+    document = yaml.safe_load(ROUTES.read_text("utf-8"))
+    file.write_text(configuration(installation, document, folder / "token"), "utf-8")
+    return file
+
+
+def receivers(labels: dict[str, str]) -> list[str]:
+    """Return who gets an alert with these labels, in the order of the routes."""
+    given = [f"{name}={value}" for name, value in labels.items()]
+    return amtool("config", "routes", "test", f"--config.file={ROUTES}", *given).split(",")
+
+
+def test_the_shipped_configuration_is_well_formed() -> None:
+    assert "SUCCESS" in amtool("check-config", ROUTES)
+
+
+def test_the_local_configuration_has_our_addresses_and_no_secret(tmp_path: Path) -> None:
+    file = local(tmp_path)
+    assert "SUCCESS" in amtool("check-config", file)
+    document = yaml.safe_load(file.read_text("utf-8"))
+    installation = Installation.load(tmp_path / "home")
+    webhooks = [one for each in document["receivers"] for one in each.get("webhook_configs", ())]
+    assert {one["url"] for one in webhooks} == {f"{installation.gateway_url}/v1/alerts"}
+    assert {one["http_config"]["authorization"]["credentials_file"] for one in webhooks} == {str(tmp_path / "token")}
+    assert not any(secret in file.read_text("utf-8") for secret in installation.passwords.values())
+
+
+@pytest.mark.parametrize("alert", sorted(alerts()))
+def test_every_alert_has_its_route(alert: str) -> None:
+    labels = alerts()[alert]["labels"]
+    expected = ["gateway"]
+    if alert == "Watchdog":
+        expected = ["watchdog"]
+    elif (labels["about"], labels["severity"]) == ("liaison", "critical"):
+        expected = ["ops-mail", "gateway"]
+    assert receivers({"alertname": alert, "job": "tickets", **labels}) == expected
+
+
+def test_alerts_of_others_come_through_the_gateway() -> None:
+    assert receivers({"alertname": "DiskFull", "severity": "critical"}) == ["gateway"]
+
+
+def test_what_says_that_the_way_is_broken_does_not_depend_on_it() -> None:
+    for alert in ("ServiceDown", "WatchdogSilent", "DeliveriesFailing", "DatabaseDown", "BrokerBlocked"):
+        assert "ops-mail" in receivers({"alertname": alert, **alerts()[alert]["labels"]})

@@ -1,0 +1,35 @@
+"""The services under a real Prometheus, with a story told to the metrics service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+
+import pytest
+
+from deploy.local.account import parts_account
+from deploy.local.servers import Servers
+from liaison.installation import Installation
+from tests.dashboards.watched import RUNNING, Watched, WatchedSystem
+from tests.metrics.stories import told
+
+
+@pytest.fixture(scope="module")
+def watched(installation: Installation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    """Services that Prometheus reads, after a month of a desk has been told to the metrics service."""
+    servers = Servers(installation, parts_account())
+    system = WatchedSystem(installation, tmp_path_factory.mktemp("watched"))
+    try:
+        system.prepare()
+        system.start(RUNNING)
+        servers.start("prometheus")
+        with closing(Watched(system)) as watched:
+            watched.tell(told(4, tickets=120, others=60, now=datetime.now(UTC)))
+            yield watched
+    finally:
+        servers.stop("prometheus")
+        # Only Prometheus is ours; broker and database belong to whoever started the installation.
+        servers._keeper.close()
+        system.stop()
+        system.clear_broker()

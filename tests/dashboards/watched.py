@@ -1,0 +1,84 @@
+"""Services that a real Prometheus reads, and what the tests ask it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import amqp
+import httpx
+
+from eventkit import broker
+from eventkit.envelope import Event, encode_data, to_headers
+from tests.eventkit.desk import eventually
+from tests.system import System
+
+RUNNING = ("gateway", "tickets", "notify", "knowledge", "metrics")
+Series = dict[tuple[str, ...], float]
+
+
+class WatchedSystem(System):
+    """The system with a page of facts that is never shown twice: it tells of the moment at which it is read.
+
+    The search server is not there, which the knowledge service outlives.
+    """
+
+    def _environment(self, name: str) -> dict[str, str]:
+        return super()._environment(name) | {"FACTS_TTL_S": "0"}
+
+
+class Watched:
+    """The system, and Prometheus as a dashboard asks it. read_at: when the page with everything was read."""
+
+    def __init__(self, system: System) -> None:
+        self.system = system
+        self.read_at = 0.0
+        self._prometheus = httpx.Client(base_url=system.installation.prometheus_url, trust_env=False, timeout=30)
+
+    def close(self) -> None:
+        """Ask no more."""
+        self._prometheus.close()
+
+    def tell(self, events: Sequence[Event[Any]]) -> None:
+        """Publish events to the metrics service alone, each twice, and wait until Prometheus knows of all."""
+        connection = broker.connect(self.system.installation.amqp_admin_uri, name="test publisher")
+        channel = connection.channel()
+        channel.confirm_select()
+        front = broker.partition_exchange("metrics", 1)
+        for event in [*events, *events]:
+            message = amqp.Message(encode_data(event.data), application_headers=to_headers(event), delivery_mode=2)
+            channel.basic_publish(message, exchange=front, routing_key=event.type)
+        broker.close_quietly(connection)
+        count = "select count(*) from journal"
+        eventually(lambda: self.system.one("metrics", count) == len(events), 60, "every event is in the journal")
+        known = time.time()
+        # A few readings more, so that there is something to draw lines of.
+        read = "max(timestamp(liaison_people_active))"
+        eventually(lambda: self.instant(read, time.time()).get((), 0) > known + 15, 60, "Prometheus has read the page")
+        self.read_at = self.instant(read, time.time())[()]
+
+    def instant(self, query: str, at: float, *labels: str) -> Series:
+        """Return the values of an instant query by the values of labels; of all labels, sorted, when none is named."""
+        found = self._ask("/api/v1/query", query=query, time=at)
+        return {_labelled(one["metric"], labels): float(one["value"][1]) for one in found}
+
+    def over_time(self, query: str, at: float) -> Series:
+        """Return the last values of a range query over the minute before."""
+        found = self._ask("/api/v1/query_range", query=query, start=at - 60, end=at, step=5)
+        return {_labelled(one["metric"], ()): float(one["values"][-1][1]) for one in found}
+
+    def names(self) -> set[str]:
+        """Return the names of all metrics that Prometheus has read."""
+        answer = self._prometheus.get("/api/v1/label/__name__/values").raise_for_status().json()
+        return set(answer["data"])
+
+    def _ask(self, path: str, **what: Any) -> list[dict[str, Any]]:
+        answer = self._prometheus.get(path, params=what)
+        assert answer.status_code == 200, f"{what['query']}: {answer.text}"
+        found: list[dict[str, Any]] = answer.json()["data"]["result"]
+        return found
+
+
+def _labelled(metric: dict[str, str], labels: Sequence[str]) -> tuple[str, ...]:
+    return tuple(metric[label] for label in labels) if labels else tuple(value for _, value in sorted(metric.items()))
