@@ -22,7 +22,12 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "publishers": ("liaison.publishers:publishers", "Let other systems publish."),
     "tokens": ("liaison.tokens:tokens", "Let people and programs use the HTTP door."),
     "metrics": ("liaison.metrics_rebuild:metrics", "Count again from the journal."),
+    "knowledge": (
+        "liaison.knowledge:knowledge",
+        "Search, what is missing, the index: how it stands, rebuild it, measure it.",
+    ),
     "people": ("liaison.people:people", "What is kept of people: erase it on request."),
+    "sla": ("liaison.sla:sla", "Reckon service levels: due moments and open time."),
     "replay": ("liaison.replay:replay", "Import another desk's log as events."),
 }
 
@@ -69,7 +74,7 @@ def main() -> None:
 @click.command()
 @click.argument("name")
 def serve(name: str) -> None:
-    """Run one service until SIGTERM: gateway, tickets, notify or metrics.
+    """Run one service until SIGTERM: gateway, tickets, training, knowledge, notify or metrics.
 
     Settings come from the environment: AMQP_URI, DATABASE_URI, PAGE_PORT and the service's own.
     """

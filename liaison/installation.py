@@ -14,7 +14,7 @@ HOST = "127.0.0.1"
 VHOST = "liaison"
 
 #: Our own services; each has a broker account, a database role, a database and a metrics page.
-SERVICES = ("gateway", "tickets", "notify", "metrics")
+SERVICES = ("gateway", "tickets", "training", "knowledge", "notify", "metrics")
 
 #: The port that each part listens on unless LIAISON_PORT_<NAME> says otherwise. They keep clear of the
 #: parts' usual ports and of Linux's range for outgoing connections (32768 and up).
@@ -24,6 +24,8 @@ DEFAULT_PORTS: Mapping[str, int] = {
     "tickets_page": 8482,
     "notify_page": 8483,
     "metrics_page": 8484,
+    "training_page": 8485,
+    "knowledge_page": 8486,
     "rabbitmq": 5673,
     "rabbitmq_management": 15673,
     "rabbitmq_prometheus": 15693,
@@ -37,7 +39,15 @@ DEFAULT_PORTS: Mapping[str, int] = {
     "smtp": 2526,
     "smtp_page": 8425,
 }
-_SERVER_SECRETS = ("rabbitmq:admin", "postgresql:postgres", "elasticsearch:elastic")
+#: The bearer token with which our own Alertmanager comes through the gateway's door.
+ALERTMANAGER_TOKEN = "gateway:alertmanager"
+_SERVER_SECRETS = (
+    "rabbitmq:admin",
+    "postgresql:postgres",
+    "elasticsearch:elastic",
+    "elasticsearch:knowledge",
+    ALERTMANAGER_TOKEN,
+)
 _CHECKOUT = Path(__file__).resolve().parents[1]
 
 
@@ -57,11 +67,13 @@ class Installation:
     home: the folder that holds all state.
     ports: part name (a key of DEFAULT_PORTS or `<service>_page`) to TCP port on the loopback address.
     passwords: `<server>:<account>` to password.
+    hosts: part name to host, for parts that are not on this machine (deploy/compose).
     """
 
     home: Path
     ports: Mapping[str, int]
     passwords: Mapping[str, str] = field(repr=False)
+    hosts: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def load(cls, home: Path | None = None) -> "Installation":
@@ -76,7 +88,7 @@ class Installation:
             raise NoInstallation(f"no installation at {path}: start one with `make run`, or set LIAISON_HOME") from None
         except PermissionError:
             raise NoInstallation(f"{path} belongs to another user: run this as that user or as root") from None
-        return cls(path.parent, kept["ports"], kept["passwords"])
+        return cls(path.parent, kept["ports"], kept["passwords"], kept.get("hosts", {}))
 
     @classmethod
     def open_or_make(
@@ -104,7 +116,8 @@ class Installation:
         path, fresh = self.secrets_path, self.home / f"installation.json.{os.getpid()}"
         owner = path.stat() if path.exists() else None
         with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as out:
-            json.dump({"ports": dict(self.ports), "passwords": dict(self.passwords)}, out, indent=2)
+            document = {"ports": dict(self.ports), "passwords": dict(self.passwords)}
+            json.dump(document | ({"hosts": dict(self.hosts)} if self.hosts else {}), out, indent=2)
             out.flush()
             os.fsync(out.fileno())
         if owner is not None and os.geteuid() == 0:
@@ -150,6 +163,10 @@ class Installation:
         """The search server, with the `elastic` account and its password."""
         return self._uri("http", "elasticsearch", "elastic", "elasticsearch:elastic")
 
+    def search_url(self, service: str) -> str:
+        """Return the search server's address for a service, whose account reaches only its own indices."""
+        return self._uri("http", "elasticsearch", service, f"elasticsearch:{service}")
+
     @property
     def prometheus_url(self) -> str:
         """Prometheus, without login."""
@@ -184,11 +201,11 @@ class Installation:
         return f"{self.gateway_url if service == 'gateway' else self._http(f'{service}_page')}/ready"
 
     def _http(self, part: str) -> str:
-        return f"http://{HOST}:{self.ports[part]}"
+        return f"http://{self.hosts.get(part, HOST)}:{self.ports[part]}"
 
     def _uri(self, scheme: str, part: str, account: str, secret: str) -> str:
         password = quote(self.passwords[secret], safe="")
-        return f"{scheme}://{quote(account, safe='')}:{password}@{HOST}:{self.ports[part]}"
+        return f"{scheme}://{quote(account, safe='')}:{password}@{self.hosts.get(part, HOST)}:{self.ports[part]}"
 
     def _with_passwords(self, services: tuple[str, ...]) -> "Installation":
         wanted = [*_SERVER_SECRETS, *(f"{server}:{s}" for s in services for server in ("rabbitmq", "postgresql"))]

@@ -20,6 +20,7 @@ from liaison.administration import apply_topology, migrate_all
 from liaison.installation import Installation, NoInstallation
 from liaison.sample_day import play
 from liaison.terminal import console
+from liaison.tokens import let_alertmanager_in
 
 
 def environment(installation: Installation, name: str) -> dict[str, str]:
@@ -35,6 +36,10 @@ def environment(installation: Installation, name: str) -> dict[str, str]:
             "SMTP_URI": installation.smtp_uri,
             "LIAISON_MAIL_FROM": "联络台 <liaison@example.invalid>",
             "LIAISON_DESK_MAIL": "desk@example.invalid",
+            "LIAISON_URL": installation.gateway_url,
+        },
+        "knowledge": {
+            "ELASTICSEARCH_URL": installation.search_url("knowledge"),
             "LIAISON_URL": installation.gateway_url,
         },
     }
@@ -54,6 +59,7 @@ def prepare(installation: Installation) -> None:
         for name, steps in migrate_all(installation).items():
             if steps:
                 console.print(f"{name}: database at {steps[-1]}")
+    let_alertmanager_in(installation)
     with console.status("broker"):
         create, remove = apply_topology(installation)
     if create or remove:

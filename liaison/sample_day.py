@@ -6,109 +6,96 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from contextlib import contextmanager
+from hashlib import sha256
 from typing import Any
 
 import httpx
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
-from sqlalchemy import create_engine, text
+from sqlalchemy import text
 
 from deploy.local.mailbox import MailFolder
+from eventkit.database import open_engine
+from liaison import sample_events
 from liaison.installation import Installation
 from liaison.publishers import PublisherAccount, add_publisher, rotate_publisher
+from liaison.sample_flows import Flows, rows_of
 from liaison.terminal import console
+from liaison.tokens import new_token
 
-_PUBLISHERS: Mapping[str, list[str]] = {
-    "hr": ["liaison.person.changed.v1"],
-    "oa": ["liaison.ticket.requested.v1", "liaison.ticket.update_requested.v1"],
-}
 _PATIENCE_S = 30.0
-
-# 员工编号、姓名、部门、地区、组、角色、经理
-_PEOPLE = (
-    ("E1001", "周敏", "信息中心", "华北", "服务台", "engineer", "E1000"),
-    ("E1002", "陈立", "信息中心", "华东", "华东支持组", "engineer", "E1000"),
-    ("E1003", "黄海", "信息中心", "华南", "华南支持组", "engineer", "E1000"),
-    ("E1000", "郑国强", "信息中心", "华北", "", "manager", None),
-    ("E2001", "林晓雯", "财务部", "华东", "", "", "E1000"),
-    ("E2002", "何志远", "采购部", "华南", "", "", "E1000"),
-    ("E2003", "吴桐", "生产部", "西南", "", "", "E1000"),
-)
-
-# 编号、标题、请求人、渠道、优先级、多久以前报的。最后一张几秒后就到响应期限。
-_NOW = timedelta(0)
-_REQUESTS = (
-    ("oa-1", "OA 无法登录，提示密码错误", "E2001", "web", 3, _NOW),
-    ("oa-2", "采购合同打印出来是乱码", "E2002", "hotline", 2, _NOW),
-    ("oa-3", "生产线扫码枪连不上系统", "E2003", "chat", 2, _NOW),
-    ("oa-4", "全厂报工系统打不开", "E2003", "hotline", 1, timedelta(minutes=14, seconds=56)),
-)
 
 
 def play(installation: Installation) -> None:
-    """Play the day through the front door, wait for what it leads to, and show it as a table."""
-    accounts = {name: _publisher(installation, name, may) for name, may in _PUBLISHERS.items()}
+    """Play the day through the front door, wait for what it leads to, and show it as two tables."""
+    accounts = {name: _publisher(installation, name, may) for name, may in sample_events.PUBLISHERS.items()}
     day = uuid.uuid4().hex[:8]
     before = _mails(installation)
     started = time.monotonic()
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
-        step = progress.add_task("人员与请求正在进入联络台 …", total=None)
-        for publisher, event in _events(day):
+        step = progress.add_task("写入知识文章和课程 …", total=None)
+        _fill_shelves(installation)
+        progress.update(step, description="人员、请求、成绩和反馈正在进入联络台 …")
+        for publisher, event in sample_events.events(day):
             _post(installation, accounts[publisher], event)
-        progress.update(step, description="等待工单、超时与邮件 …")
+        progress.update(step, description="等待工单、超时与消息 …")
         _wait(lambda: _facts(installation, day)["超时"] >= 1 and _facts(installation, day)["已解决"] >= 1)
-        _wait(lambda: _mails(installation) - before >= 8)
+        flows = Flows(installation, day, [row.number for row in _tickets(installation, day)])
+        _wait(lambda: flows.are_complete)
     _show(installation, day, _mails(installation) - before, time.monotonic() - started)
+    flows.show()
     _say_how_to_publish(accounts["oa"])
 
 
 def _publisher(installation: Installation, name: str, may: list[str]) -> PublisherAccount:
-    known = _rows(installation, "gateway", "select 1 from publisher where name = :name", name=name)
+    known = rows_of(installation, "gateway", "select may from publisher where name = :name", name=name)
     # The secrets are shown once and kept nowhere, so a second day needs new ones.
-    return rotate_publisher(installation, name) if known else add_publisher(installation, name, may)
+    if known and set(known[0].may) >= set(may):
+        return rotate_publisher(installation, name)
+    return add_publisher(installation, name, may)
 
 
-def _events(day: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    now = datetime.now(UTC)
-    for number, name, department, region, group, role, manager in _PEOPLE:
-        person = {
-            "employee_number": number,
-            "version": int(now.timestamp()),
-            "name": name,
-            "email": f"{number.lower()}@example.invalid",
-            "department": department,
-            "region": region,
-            "groups": [group] if group else [],
-            "roles": [role] if role else [],
-            "manager": manager,
-        }
-        yield "hr", _event(day, f"person-{number}", "/hr", "liaison.person.changed.v1", number, now, person)
-    for key, title, requester, channel, priority, ago in _REQUESTS:
-        moment = now - ago
-        data = {"title": title, "requester": requester, "channel": channel, "priority": priority}
-        reference = f"{day}-{key}"
-        event = _event(day, key, "/oa", "liaison.ticket.requested.v1", reference, moment, data)
-        yield "oa", event | {"externalref": reference}
-    solved = {"state": "resolved", "solution": "已重置密码，请用新密码登录。"}
-    event = _event(day, "oa-1-solved", "/oa", "liaison.ticket.update_requested.v1", f"{day}-oa-1", now, solved)
-    yield "oa", event | {"externalref": f"{day}-oa-1"}
+def _fill_shelves(installation: Installation) -> None:
+    """Write the articles and courses that are not there yet, as a specialist would over HTTP."""
+    with _specialist(installation) as client:
+
+        def ask(method: str, path: str, body: Any = None) -> Any:
+            answer = client.request(method, path, json=body)
+            answer.raise_for_status()
+            return answer.json()
+
+        published = {one["title"] for one in ask("GET", "/v1/articles?state=published&limit=200")["items"]}
+        for article in sample_events.ARTICLES:
+            if article["title"] not in published:
+                path = f"/v1/articles/{ask('POST', '/v1/articles', article)['id']}"
+                ask("POST", f"{path}/submit")
+                ask("POST", f"{path}/publish", {})
+        for code, course in (sample_events.NEXT_COURSE, sample_events.COURSE):
+            ask("PUT", f"/v1/courses/{code}", course)
+        department, contact = sample_events.CONTACT
+        ask("PUT", f"/v1/training/contacts/{department}", {"employee_number": contact})
 
 
-def _event(
-    day: str, key: str, source: str, event_type: str, subject: str, moment: datetime, data: Mapping[str, Any]
-) -> dict[str, Any]:
-    return {
-        "specversion": "1.0",
-        "id": f"{day}-{key}",
-        "source": source,
-        "type": event_type,
-        "subject": subject,
-        "time": moment.isoformat(),
-        "datacontenttype": "application/json",
-        "data": data,
-    }
+@contextmanager
+def _specialist(installation: Installation) -> Iterator[httpx.Client]:
+    """Give a client of the HTTP door with a token that is good for this one use."""
+    engine = open_engine(installation.database_uri("gateway"), name="sample day")
+    try:
+        with engine.begin() as connection:
+            token = new_token(connection, f"sample-{uuid.uuid4().hex[:8]}", "admin", person="E1000")
+        with httpx.Client(
+            base_url=installation.gateway_url, headers={"Authorization": f"Bearer {token}"}, timeout=10, trust_env=False
+        ) as client:
+            yield client
+        with engine.begin() as connection:
+            connection.execute(
+                text("update token set revoked_at = now() where hash = :hash"),
+                {"hash": sha256(token.encode()).digest()},
+            )
+    finally:
+        engine.dispose()
 
 
 def _post(installation: Installation, account: PublisherAccount, event: Mapping[str, Any]) -> None:
@@ -121,17 +108,8 @@ def _post(installation: Installation, account: PublisherAccount, event: Mapping[
     answer.raise_for_status()
 
 
-def _rows(installation: Installation, service: str, statement: str, **values: Any) -> list[Any]:
-    engine = create_engine(installation.database_uri(service).replace("postgresql://", "postgresql+psycopg2://"))
-    try:
-        with engine.connect() as connection:
-            return list(connection.execute(text(statement), values))
-    finally:
-        engine.dispose()
-
-
 def _tickets(installation: Installation, day: str) -> list[Any]:
-    return _rows(
+    return rows_of(
         installation,
         "tickets",
         "select t.*, (select count(*) from clock c where c.number = t.number and c.missed_due_at is not null) as missed"
@@ -174,7 +152,7 @@ def _show(installation: Installation, day: str, mails: int, took_s: float) -> No
         table.add_row(row.number, row.title, state, row.assignee or "—", row.group_name or "—", f"{due}{late}")
     console.print(table)
     # The page is made at most every few seconds, so that the count may be a moment behind.
-    _wait(lambda: _opened(installation) >= len(_REQUESTS))
+    _wait(lambda: _opened(installation) >= len(sample_events.REQUESTS))
     console.print(f"邮件 {mails} 封：{installation.smtp_page_url}", soft_wrap=True)
     console.print(
         f"指标 liaison_tickets_opened_total = {_opened(installation):g}：http://127.0.0.1:{installation.page_port('metrics')}/facts",

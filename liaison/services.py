@@ -12,6 +12,8 @@ from eventkit.definition import ServiceDefinition
 #: Name to the class that runs on nameko; the gateway has its own way to run.
 HOSTED: Mapping[str, str] = {
     "tickets": "services.tickets.service:TicketsService",
+    "training": "services.training.service:TrainingService",
+    "knowledge": "services.knowledge.service:KnowledgeService",
     "notify": "services.notify.service:NotifyService",
     "metrics": "services.metrics.service:MetricsService",
 }

@@ -12,7 +12,7 @@ from rich.table import Table
 from sqlalchemy import Connection, text
 
 from eventkit.database import open_engine
-from liaison.installation import Installation, NoInstallation
+from liaison.installation import ALERTMANAGER_TOKEN, Installation, NoInstallation
 from liaison.terminal import console
 from services.gateway import rules
 from services.gateway.rules import Role, Scope
@@ -46,6 +46,28 @@ def new_token(
         },
     )
     return token
+
+
+def let_alertmanager_in(installation: Installation) -> None:
+    """Have the gateway know the token of this installation's own Alertmanager, and no other of its name.
+
+    May be repeated; a token that was renewed in `installation.json` takes the place of the one before.
+    """
+    digest = sha256(installation.passwords[ALERTMANAGER_TOKEN].encode()).digest()
+    engine = open_engine(installation.database_uri("gateway"), name="liaison tokens")
+    with engine.begin() as connection:
+        connection.execute(
+            text("update token set revoked_at = now() where name = :name and hash <> :hash and revoked_at is null"),
+            {"name": "alertmanager", "hash": digest},
+        )
+        connection.execute(
+            text(
+                "insert into token (hash, name, role, groups) values (:hash, :name, :role, '{}')"
+                " on conflict (hash) do update set revoked_at = null"
+            ),
+            {"name": "alertmanager", "hash": digest, "role": str(Role.MONITOR)},
+        )
+    engine.dispose()
 
 
 def token_problem(role: str, *, person: str | None, groups: Sequence[str], department: str | None) -> str | None:
