@@ -1,4 +1,4 @@
-"""Servers that every test shares: private ones, on free ports, gone when the run is."""
+"""Servers that tests share: private ones, on free ports, gone when the run is."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from deploy.local import elasticsearch
 from deploy.local.servers import private_servers
 from liaison.installation import Installation
 
@@ -33,3 +34,14 @@ def desk(installation: Installation) -> Iterator[Callable[..., Any]]:
 
     with ExitStack() as stack:
         yield lambda **options: stack.enter_context(desk_of(installation, **options))
+
+
+@pytest.fixture(scope="session")
+def search_server() -> Iterator[Installation]:
+    """Elasticsearch of this test run, with the services' accounts; one for all tests that ask for it."""
+    running = os.environ.get("LIAISON_TEST_HOME")
+    if running and elasticsearch.unhealthy_because(found := Installation.load(Path(running))) is None:
+        yield found
+        return
+    with private_servers(parts=("elasticsearch",)) as servers:
+        yield servers

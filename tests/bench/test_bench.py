@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from bench import articles, mail, memory, page
 from bench.__main__ import main
 from bench.figures import Figure, median, pace, quantile, save
+from bench.latency import WARM_S
+from bench.load import PER_SECOND
+from bench.plan import quick_plan
+from deploy.local.mailbox import MailFolder
 
 
 @pytest.mark.timeout(240)
@@ -53,3 +60,56 @@ def test_the_pace_leaves_the_start_out_and_charges_only_what_was_spent_since() -
 def test_a_contender_that_dies_is_said_to_be_dead() -> None:
     with pytest.raises(TimeoutError, match="died at 3 of 10"):
         pace(lambda: 3, 10, within_s=60, alive=lambda: False)
+
+
+def test_the_page_row_renders_five_thousand_series() -> None:
+    plan = quick_plan()
+    [line] = page.measure(None, plan)
+    assert plan.details["page"]["series"] == 5000
+    assert line.value > 0
+
+
+def test_the_memory_of_a_process_counts_its_children() -> None:
+    block = "x = bytearray(64 * 2**20); print(1, flush=True); input()"
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {block!r}])"
+    with subprocess.Popen([sys.executable, "-c", parent], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert 64 < memory.pss_mib(process.pid) < 128
+        process.communicate(b"\n")
+    assert memory.pss_mib(process.pid) == 0
+
+
+def test_the_same_number_gives_the_same_article_and_questions_ask_for_words_of_titles() -> None:
+    first, again = articles.article(7), articles.article(7)
+    assert {**first, "at": None} == {**again, "at": None}
+    assert articles.article(8)["title"] != first["title"]
+    only = {word for number in range(20) for word in articles.question(number, 1) if word not in "请问怎么办"}
+    assert only <= set(articles.article(0)["title"])
+
+
+def test_receipts_are_measured_from_publishing_but_those_of_the_warm_up() -> None:
+    plan, count = quick_plan(), (WARM_S + 1) * PER_SECOND
+    published = {f"mail-{number}": float(number) for number in range(count)}
+    late = WARM_S * PER_SECOND
+    kept = {key: moment + (9.0 if number < late else 0.5) for number, (key, moment) in enumerate(published.items())}
+    committed = {key: moment + 6.0 for key, moment in published.items() if key != f"mail-{count - 1}"}
+    figures = mail.lines(mail.Held(published, kept, committed, 0.25, 3.0, {"notify": 0.2}), plan)
+    assert [(one.value, one.kept) for one in figures] == [
+        (500.0, None),
+        (500.0, True),
+        (6000.0, None),
+        (6000.0, False),
+        (1, False),
+        (25.0, None),
+        (3.0, None),
+    ]
+    assert plan.details["mail"]["cores used"] == {"notify": 0.2}
+
+
+def test_what_is_kept_twice_is_seen_by_its_message_id(tmp_path: Path) -> None:
+    folder = MailFolder(tmp_path)
+    for delivery in ("d1", "d2", "d2"):
+        content = f"Message-ID: <{delivery}@example.invalid>\r\nSubject: x\r\n\r\ntext\r\n".encode()
+        folder.keep(content, sender="desk@example.invalid", to=["e1@example.invalid"])
+    assert {delivery: len(moments) for delivery, moments in mail.kept_moments(folder, 3).items()} == {"d1": 1, "d2": 2}

@@ -10,11 +10,13 @@ import signal
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from msgspec.structs import replace
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from eventkit import broker, consumer, handling, held, inbox, outbox, timers
-from eventkit.firing import JobCalling, TimerFiring
+from eventkit.calling import JobCalling
+from eventkit.firing import TimerFiring
 from eventkit.handling import EventHandling
 
 _ACTIONS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
@@ -90,8 +92,9 @@ def plant(spec: str) -> None:
     _after(handling, "_settle_drained", lambda _: points.reach("drain.written"))
     _after(EventHandling, "drain", lambda found: points.reach("drain.committed") if found else None)
     _after(timers, "remove", lambda _: points.reach("timers.written"))
+    _after(timers, "remove_called", lambda _: points.reach("timers.written"))
     _before(JobCalling, "_call", lambda: points.reach("job.claimed"))
-    _after(JobCalling, "_call", lambda _: points.reach("job.called"))
+    _after(JobCalling, "_outcome", lambda _: points.reach("job.called"))
     _after(JobCalling, "_record_once", lambda _: points.reach("job.recorded"))
     # The settling of dead events: `set_state` is where replay and discard are half done.
     _after(held, "set_state", lambda _: points.reach("settle.written"))
@@ -252,9 +255,9 @@ def _blind_repeat() -> None:
     """A call whose process died is made again, whatever its policy says."""
     claim = JobCalling._claim
 
-    def forgetful(self: Any) -> Any:
-        claimed = claim(self)
-        return claimed and (*claimed[:2], False)
+    def forgetful(self: Any, kinds: Any, most: int) -> Any:
+        claimed = claim(self, kinds, most)
+        return [replace(each, timer=replace(each.timer, interrupted=False)) for each in claimed]
 
     JobCalling._claim = forgetful  # type: ignore[method-assign]
 

@@ -17,6 +17,7 @@ from tests.faults.consumers import (
     rolling_restart,
     same_event_thrice,
 )
+from tests.faults.disks import disk_full
 from tests.faults.house import Size, Stage
 from tests.faults.oracle import Verdict
 from tests.faults.outages import broker_frozen, broker_gone, database_gone
@@ -49,6 +50,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "rolling restart": Scenario(rolling_restart, ("orderly-stop", "single-active")),
     "poison": Scenario(poison, ("attempts",)),
     "database gone": Scenario(database_gone, ("outage",), takes_servers=True),
+    "disk full": Scenario(disk_full, ("outage",), takes_servers=True),
     "timers": Scenario(timers, ("timer-version",)),
     "caller killed": Scenario(caller_killed, ("unknown-outcome",)),
     "poisoned clocks": Scenario(poisoned_clocks, ("patient-timers",)),

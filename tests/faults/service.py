@@ -10,19 +10,31 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Column, DateTime, Identity, Integer, MetaData, Table, Text, func, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Engine,
+    Identity,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    func,
+    text,
+)
 
 from contracts.gateway import TicketRequested
 from contracts.tickets import TicketOpened
 from contracts.words import TicketState
-from eventkit.database import open_engine
 from eventkit.definition import Done, Failed, Unknown
 from eventkit.envelope import Event
 from eventkit.errors import RuleBroken, TryLater
-from eventkit.service import Stored, answers, fires, handles, records
+from eventkit.service import Outside, Stored, answers, fires, handles, records
 from eventkit.timers import Timer
 from eventkit.work import Work
 
@@ -113,6 +125,7 @@ recorded = Table(
     "fault_recorded",
     metadata,
     _position(),
+    Column("kind", Text, nullable=False),
     Column("key", Text, nullable=False),
     Column("outcome", Text, nullable=False),
     comment="What the service believes to have come of its calls",
@@ -216,7 +229,7 @@ class ClockStore:
             self.work.rows(gate).add(name="with \x00 inside")
         if timer.key.startswith("bad"):
             raise RuleBroken("bad call")
-        self.work.rows(recorded).append(key=timer.key, outcome=type(outcome).__name__)
+        self.work.rows(recorded).append(kind=timer.kind, key=timer.key, outcome=type(outcome).__name__)
 
 
 class ClockService:
@@ -235,13 +248,17 @@ class ClockService:
         self.store.breach(timer)
 
 
-def call_outside(timer: Timer) -> str:
-    """Reach the world outside, which keeps no track of who has called before."""
-    engine = open_engine(os.environ["DATABASE_URI"], name="outside", pool_size=1)
-    with engine.begin() as connection:
-        connection.execute(outside.insert().values(key=timer.key))
-    engine.dispose()
-    return "reached"
+class World:
+    """What lies outside, which keeps no track of who has called before."""
+
+    def __init__(self, env: Mapping[str, str], engine: Engine) -> None:
+        self._engine = engine
+
+    def take(self, key: str) -> str:
+        """Take one call."""
+        with self._engine.begin() as connection:
+            connection.execute(outside.insert().values(key=key))
+        return "reached"
 
 
 class CallerService:
@@ -249,13 +266,19 @@ class CallerService:
 
     name = _NAME
     store: ClockStore = Stored(ClockStore)
+    world = Outside(World)
 
-    @records("repeatable", call=call_outside, repeat_after_crash=True, lease_s=_LEASE_S)
+    def call(self, timer: Timer) -> str:
+        """Reach the world outside."""
+        answer: str = self.world.take(timer.key)
+        return answer
+
+    @records("repeatable", call="call", repeat_after_crash=True, lease_s=_LEASE_S)
     def on_repeatable(self, timer: Timer, outcome: Done | Failed | Unknown) -> None:
         """Write down what came of it."""
         self.store.record_call(timer, outcome)
 
-    @records("once", call=call_outside, repeat_after_crash=False, lease_s=_LEASE_S)
+    @records("once", call="call", repeat_after_crash=False, lease_s=_LEASE_S)
     def on_once(self, timer: Timer, outcome: Done | Failed | Unknown) -> None:
         """Write down what came of it."""
         self.store.record_call(timer, outcome)

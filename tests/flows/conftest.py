@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ import pytest
 from deploy.local.mailbox import MailFolder
 from deploy.local.mailserver import MailServer
 from liaison.installation import Installation
-from tests.replay.system import System, running_system
+from tests.system import System, running_system
+
+_SEARCH = "elasticsearch"
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +25,18 @@ def mails(installation: Installation, tmp_path_factory: pytest.TempPathFactory) 
 
 
 @pytest.fixture(scope="module")
-def system(installation: Installation, mails: MailFolder, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """Four services as processes of their own, with empty databases."""
-    with running_system(installation, Path(tmp_path_factory.mktemp("logs"))) as system:
+def system(
+    installation: Installation,
+    search_server: Installation,
+    mails: MailFolder,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[System]:
+    """Every service as a process of its own, with empty databases, and a search server."""
+    searching = {name: secret for name, secret in search_server.passwords.items() if name.startswith(_SEARCH)}
+    whole = replace(
+        installation,
+        ports={**installation.ports, _SEARCH: search_server.ports[_SEARCH]},
+        passwords={**installation.passwords, **searching},
+    )
+    with running_system(whole, Path(tmp_path_factory.mktemp("logs"))) as system:
         yield system

@@ -12,7 +12,7 @@ from liaison.metrics_rebuild import metrics as metrics_command
 from liaison.people import forget_person
 from liaison.publishers import PublisherAccount, add_publisher
 from tests.flows.test_from_door_to_effect import person, post
-from tests.replay.system import System
+from tests.system import System
 
 SECRET = "龙傲天"
 MAIL = "longaotian@example.invalid"

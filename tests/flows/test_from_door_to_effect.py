@@ -12,7 +12,7 @@ import pytest
 from deploy.local.mailbox import MailFolder
 from liaison.publishers import PublisherAccount, add_publisher
 from tests.eventkit.desk import eventually
-from tests.replay.system import System
+from tests.system import System
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import pytest
 
 from liaison.publishers import PublisherAccount, add_publisher
 from tests.eventkit.desk import eventually
-from tests.replay.system import System
+from tests.system import System
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 _AMQP_CLIENT = "com.rabbitmq:amqp-client:5.25.0"

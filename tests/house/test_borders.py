@@ -66,7 +66,7 @@ def test_no_file_names_the_host_of_a_package_registry() -> None:
 
 @pytest.mark.parametrize("host", REGISTRIES)
 def test_the_host_of_a_registry_is_seen(host: str) -> None:
-    assert hosts_in(f"index-url = HTTPS://Files.{host.upper()}/simple") != []
+    assert hosts_in(f"fetched from HTTPS://Files.{host.upper()}/packages") != []
 
 
 def test_importing_the_events_loads_no_tool_no_service_and_no_framework() -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx
 
-from tests.replay.system import System
 from tests.replay.truth import LOG, IncidentTruth, people_of
+from tests.system import System
 
 Truth = Mapping[str, IncidentTruth]
 Story = dict[str, Any]

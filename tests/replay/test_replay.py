@@ -15,7 +15,7 @@ from liaison.administration import broker_of
 from liaison.installation import Installation
 from tests.eventkit.desk import eventually
 from tests.replay.comparison import Truth, check_everything
-from tests.replay.system import System, running_system
+from tests.system import System, running_system
 
 KILLED_AT = (800, 2500, 4500)
 # Fifteen seconds each on two idle cores; the machine may be busy with something else.

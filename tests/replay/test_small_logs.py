@@ -22,8 +22,8 @@ from liaison.replay_account import NoAccount, open_account
 from liaison.servicenow import OPENED, LogEvent
 from tests.eventkit.desk import eventually
 from tests.replay.comparison import check_events, check_facts, check_tickets
-from tests.replay.system import System, running_system
 from tests.replay.truth import LOG, truth_of
+from tests.system import System, running_system
 
 #: Incidents written by hand, for what the real log seldom or never has: state, day and hour, priority, holder, group.
 HARD = {

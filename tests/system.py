@@ -20,7 +20,7 @@ from sqlalchemy import Engine, text
 from deploy.local.accounts import provision_databases
 from eventkit import topology
 from eventkit.database import open_engine
-from liaison import services
+from liaison import local, services
 from liaison.administration import apply_topology, broker_of, migrate_all
 from liaison.installation import Installation
 from liaison.replay import Summary, replay_log
@@ -33,7 +33,7 @@ _STUCK_S = 30.0
 
 
 class System:
-    """Four services with empty databases. processes: by service, those that run."""
+    """Every service with an empty database. processes: by service, those that run."""
 
     def __init__(self, installation: Installation, logs: Path) -> None:
         self.installation = installation
@@ -72,6 +72,10 @@ class System:
                     raise AssertionError(f"{name} is not ready:\n{self._end_of_log(name)}")
                 time.sleep(0.1)
 
+    def freeze(self, name: str) -> None:
+        """Let a service keep its connections and do nothing any more, until it is killed."""
+        self.processes[name].send_signal(signal.SIGSTOP)
+
     def kill9(self, name: str) -> None:
         """Kill a service at once, whatever it is doing."""
         process = self.processes.pop(name)
@@ -82,6 +86,25 @@ class System:
         """Kill a service and start it again, without waiting until it is ready."""
         self.kill9(name)
         self._launch(name)
+
+    def publish_again(self) -> None:
+        """Have every event that any service has emitted published a second time, and wait until all were dropped."""
+        before = {name: self._repeated(name) for name in self._handled}
+        emitted = self._emitted()
+        for name in services.ALL:
+            self.change(name, "update eventkit.outbox set sent_at = null")
+        for name, types in self._handled.items():
+            again = sum(count for kind, count in emitted.items() if kind in types or types == ["#"])
+            deadline = time.monotonic() + _STUCK_S
+            while self._repeated(name) < before[name] + again:
+                assert time.monotonic() < deadline, f"{name} has not seen {again} events again"
+                time.sleep(0.1)
+
+    def _repeated(self, name: str) -> float:
+        page = httpx.get(f"http://127.0.0.1:{self.installation.page_port(name)}/metrics", timeout=10).text
+        return sum(
+            float(line.split()[1]) for line in page.splitlines() if line.startswith("liaison_events_repeated_total")
+        )
 
     def _launch(self, name: str) -> None:
         with (self._logs / f"{name}.log").open("ab") as log:
@@ -111,6 +134,12 @@ class System:
         with self._engines[service].connect() as connection:
             return list(connection.execute(text(statement), values).all())
 
+    def change(self, service: str, statement: str, **values: Any) -> None:
+        """Run a statement that changes a service's database."""
+        self.rows(service, "select 1")
+        with self._engines[service].begin() as connection:
+            connection.execute(text(statement), values)
+
     def one(self, service: str, statement: str, **values: Any) -> Any:
         """Return the single value of a query."""
         return self.rows(service, statement, **values)[0][0]
@@ -137,12 +166,16 @@ class System:
                 raise AssertionError(f"nothing has moved for {_STUCK_S:.0f} s: {undone}")
             time.sleep(0.1)
 
-    def _undone(self) -> dict[str, str]:
-        """Compare what lies in the outboxes, which keep everything for days, with what the inboxes have seen."""
+    def _emitted(self) -> dict[str, int]:
         emitted: dict[str, int] = {}
         for name in services.ALL:
             for row in self.rows(name, "select type, count(*) as n from eventkit.outbox group by type"):
                 emitted[row.type] = emitted.get(row.type, 0) + row.n
+        return emitted
+
+    def _undone(self) -> dict[str, str]:
+        """Compare what lies in the outboxes, which keep everything for days, with what the inboxes have seen."""
+        emitted = self._emitted()
         undone = {}
         for name, types in self._handled.items():
             wanted = sum(n for kind, n in emitted.items() if kind in types or types == ["#"])
@@ -152,19 +185,12 @@ class System:
         return undone
 
     def _environment(self, name: str) -> dict[str, str]:
-        installation = self.installation
-        environment = {
-            "AMQP_URI": installation.amqp_uri(name),
-            "DATABASE_URI": installation.database_uri(name),
-            "PAGE_PORT": str(installation.page_port(name)),
-            "HTTP_PORT": str(installation.ports["gateway"]),
-            "SMTP_URI": installation.smtp_uri,
+        return {
+            **local.environment(self.installation, name),
             "LIAISON_MAIL_FROM": "desk@example.invalid",
-            "LIAISON_DESK_MAIL": "desk@example.invalid",
             "PATH": os.environ["PATH"],
             "PYTHONUNBUFFERED": "1",
         }
-        return environment
 
     def _is_ready(self, name: str) -> bool:
         try:
