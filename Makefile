@@ -14,7 +14,7 @@ run: ## Run everything on this machine, in the foreground; Ctrl-C stops it
 	@exec .venv/bin/liaison run
 
 test: ## Run all tests on real servers of their own
-	deploy/local/install.sh dev
+	deploy/local/install.sh dev elasticsearch
 	.venv/bin/pytest
 
 check: ## Check format, style, types, repetitions, the direction of imports and the contracts' documents
@@ -25,13 +25,14 @@ check: ## Check format, style, types, repetitions, the direction of imports and 
 	.venv/bin/pylint contracts eventkit services liaison deploy bench tests
 	.venv/bin/lint-imports
 	.venv/bin/python -m contracts.documents check
+	.venv/bin/python -W ignore -m deploy.grafana check
 
 faults: ## Run every fault scenario at full size
 	deploy/local/install.sh dev
 	.venv/bin/python -m tests.faults
 
 bench: ## Measure, beside the peers
-	deploy/local/install.sh dev
+	deploy/local/install.sh dev elasticsearch
 	.venv/bin/python -m bench
 
 clean: ## Remove what checks and tests leave behind; keeps .venv and the state of `make run`

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from typing import Any
 
 import httpx
 import msgspec
@@ -19,7 +20,7 @@ from bench.plan import Plan
 from contracts.gateway import TicketRequested
 from eventkit import broker
 from eventkit.envelope import encode_data, encode_time
-from liaison.publishers import PublisherAccount, add_publisher
+from liaison.publishers import PublisherAccount
 
 ROW = "intake"
 PARTS = whole.PARTS
@@ -32,12 +33,10 @@ def measure(lab: Lab, plan: Plan) -> list[Figure]:
     lines = []
     with whole.all_services(lab) as running:
         whole.introduce_people(lab)
-        account = add_publisher(lab.installation, "bench", [TicketRequested.TYPE])
-        for door, send in (("AMQP", _by_amqp), ("HTTP", _by_http)):
-            before, begun = lab.spent_by(running), time.monotonic()
-            published = dict(send(account, int((plan.hold_s + WARM_S) * PER_SECOND), f"bench-{door}"))
-            seconds = time.monotonic() - begun
-            busy = {name: (used - before[name]) / seconds for name, used in lab.spent_by(running).items()}
+        account = whole.publisher(lab)
+        for door, send in (("AMQP", by_amqp), ("HTTP", _by_http)):
+            with whole.cores_used(lab, running) as busy:
+                published = dict(send(account, int((plan.hold_s + WARM_S) * PER_SECOND), f"bench-{door}"))
             taken = _taken(lab, published, f"bench-{door}")
             plan.details.setdefault(ROW, {})[door] = {"cores used": busy} | percentiles(taken)
             console.print(f"  by {door}: {spread(taken)}")
@@ -61,18 +60,23 @@ def _lines(door: str, taken: list[float]) -> list[Figure]:
     return lines
 
 
-def _by_amqp(account: PublisherAccount, count: int, run: str) -> Iterator[tuple[str, float]]:
+def by_amqp(account: PublisherAccount, count: int, run: str) -> Iterator[tuple[str, float]]:
+    """Publish requests at a steady pace; yield each `externalref`, RUN-NUMBER, with the moment before it went out."""
     publisher = Publisher(account.amqp_uri)
     try:
         for number in paced(count):
             attributes, body = _event(account, number, run)
-            headers = {f"ce-{name}": value for name, value in attributes.items()}
-            message = to_message(attributes["id"], headers, body)
+            message = at_the_door(attributes, body)
             published_at = time.time()
             publisher.publish(message, broker.INTAKE, TicketRequested.TYPE)
             yield attributes["externalref"], published_at
     finally:
         publisher.close()
+
+
+def at_the_door(attributes: Mapping[str, str], body: bytes) -> Any:
+    """Return the AMQP message of an event as another system publishes it."""
+    return to_message(attributes["id"], {f"ce-{name}": value for name, value in attributes.items()}, body)
 
 
 def _by_http(account: PublisherAccount, count: int, run: str) -> Iterator[tuple[str, float]]:
@@ -94,13 +98,16 @@ def _by_http(account: PublisherAccount, count: int, run: str) -> Iterator[tuple[
 
 
 def _event(account: PublisherAccount, number: int, run: str) -> tuple[dict[str, str], bytes]:
-    key = f"{run}-{number}"
-    attributes = {
+    return attributes_of(account, TicketRequested.TYPE, f"{run}-{number}"), encode_data(request(number).data)
+
+
+def attributes_of(account: PublisherAccount, event_type: str, key: str) -> dict[str, str]:
+    """Return the attributes of an event of another system. key: its id and business key."""
+    return {
         "specversion": "1.0",
         "id": key,
         "source": account.source,
-        "type": TicketRequested.TYPE,
+        "type": event_type,
         "time": encode_time(datetime.now(UTC)),
         "externalref": key,
     }
-    return attributes, encode_data(request(number).data)

@@ -102,11 +102,11 @@ def to_message(event_id: str, headers: dict[str, str], body: bytes) -> Any:
     )
 
 
-def paced(count: int) -> Iterator[int]:
+def paced(count: int, per_second: float = PER_SECOND) -> Iterator[int]:
     """Yield numbers at a steady pace; one that is late is not waited for."""
     begun = time.monotonic()
     for number in range(count):
-        if (wait_s := begun + number / PER_SECOND - time.monotonic()) > 0:
+        if (wait_s := begun + number / per_second - time.monotonic()) > 0:
             time.sleep(wait_s)
         yield number
 

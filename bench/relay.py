@@ -74,8 +74,7 @@ def _relayed(lab: Lab, events: list[Event[TicketOpened]]) -> Pace:
     engine = open_engine(uri, name="bench")
     for start in range(0, len(events), 1000):
         with engine.begin() as connection:
-            rows = [(event, to_headers(event), encode_data(event.data)) for event in events[start : start + 1000]]
-            outbox.write(connection, rows)
+            outbox.write(connection, events[start : start + 1000])
     engine.dispose()
     with lab.process("relay", "bench.relay_process", **environment_of(lab, uri)) as process:
         try:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from functools import partial
 from io import StringIO
@@ -12,10 +13,12 @@ import httpx
 
 from bench.lab import Ended, Lab
 from bench.load import Publisher, people
+from contracts.gateway import CourseCompletionReported, TicketRequested
 from eventkit import broker, topology
 from liaison import local, services
+from liaison.publishers import CannotAdd, PublisherAccount, add_publisher, rotate_publisher
 
-PARTS = ("rabbitmq", "postgresql", "smtp")
+PARTS = ("rabbitmq", "postgresql", "elasticsearch", "smtp")
 _READY_S = 60.0
 _SETTLED_S = 300.0
 
@@ -45,18 +48,41 @@ def _is_ready(lab: Lab, name: str) -> bool:
 
 
 def introduce_people(lab: Lab) -> None:
-    """Tell the services who asks and who is asked, and wait until they know."""
-    publisher = Publisher(lab.uri)
+    """Tell the services who asks and who is asked, unless a row before has, and wait until they know."""
     known = people()
-    publisher.publish_all(known, broker.EVENTS)
-    publisher.close()
-    for name in ("tickets", "notify"):
-        with lab.reading(lab.installation.database_uri(name)) as rows:
+    with ExitStack() as stack:
+        readers = {
+            name: stack.enter_context(lab.reading(lab.installation.database_uri(name)))
+            for name in ("tickets", "notify")
+        }
+        if not all(_knows(rows, len(known)) for rows in readers.values()):
+            publisher = Publisher(lab.uri)
+            publisher.publish_all(known, broker.EVENTS)
+            publisher.close()
+        for name, rows in readers.items():
             lab.until(partial(_knows, rows, len(known)), within_s=_READY_S, what=f"{name} knows everybody")
 
 
 def _knows(rows: Callable[[str], list[Any]], count: int) -> bool:
     return int(rows("select count(*) from person")[0][0]) >= count
+
+
+def publisher(lab: Lab) -> PublisherAccount:
+    """Return the account of the system that asks for tickets and reports completions, with a fresh password."""
+    try:
+        return add_publisher(lab.installation, "bench", [TicketRequested.TYPE, CourseCompletionReported.TYPE])
+    except CannotAdd:
+        return rotate_publisher(lab.installation, "bench")
+
+
+@contextmanager
+def cores_used(lab: Lab, running: Mapping[str, Any]) -> Iterator[dict[str, float]]:
+    """Give a dictionary that holds, after the block, how many cores each process and each server used during it."""
+    used: dict[str, float] = {}
+    before, begun = lab.spent_by(running), time.monotonic()
+    yield used
+    seconds = time.monotonic() - begun
+    used |= {name: (spent - before[name]) / seconds for name, spent in lab.spent_by(running).items()}
 
 
 def settle(lab: Lab) -> None:
