@@ -9,9 +9,9 @@ import click
 import msgspec
 
 from eventkit.errors import BadSettings
-from services.tickets.calendar_parts import Fault
-from services.tickets.calendars import read_calendars
-from services.tickets.sla_cases import answer
+from services.tickets.business_time.cases import answer
+from services.tickets.business_time.files import read_calendars
+from services.tickets.business_time.parts import Fault
 
 
 class _File(msgspec.Struct):

@@ -11,8 +11,10 @@ from contracts.words import TicketState
 from eventkit.envelope import Event
 from eventkit.service import Configured, Stored, answers, fires, handles
 from eventkit.timers import Timer
-from services.tickets import calls, feedback, feedback_calls, sla, usecases
-from services.tickets.feedback_storage import FeedbackStore
+from services.tickets import calls, sla, usecases
+from services.tickets.feedback import calls as feedback_calls
+from services.tickets.feedback import usecases as feedback
+from services.tickets.feedback.storage import FeedbackStore
 from services.tickets.settings import Settings
 from services.tickets.storage import TicketStore
 from services.tickets.telling import Change

@@ -12,8 +12,8 @@ import msgspec
 from contracts.tickets import Target
 from contracts.words import Channel, TicketState
 from eventkit.errors import BadSettings
-from services.tickets.feedback_owners import read_owners
-from services.tickets.feedback_rules import Owners
+from services.tickets.feedback.owners import read_owners
+from services.tickets.feedback.rules import Owners
 from services.tickets.rules import Policy
 
 _Seconds = Annotated[int, msgspec.Meta(gt=0)]

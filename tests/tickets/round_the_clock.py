@@ -13,9 +13,9 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from random import Random
 
-from services.tickets.assignment import Candidate, Wanted
-from services.tickets.duty_roster import Post, Roster, Shift, Span
-from services.tickets.waiting import drawn, evened_out, queue_order, to_hand_over
+from services.tickets.duty.assignment import Candidate, Wanted
+from services.tickets.duty.roster import Post, Roster, Shift, Span
+from services.tickets.duty.waiting import drawn, evened_out, queue_order, to_hand_over
 
 BEGIN = datetime(2026, 3, 2, tzinfo=UTC)
 POST = Post("服务台", 2)

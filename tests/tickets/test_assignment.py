@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.gateway import AwaySpan
-from services.tickets.assignment import PASSED_TEXTS, Candidate, Passed, Wanted, assign, bar_to
+from services.tickets.duty.assignment import PASSED_TEXTS, Candidate, Passed, Wanted, assign, bar_to
 from tests.tickets.round_the_clock import PEOPLE, Desk
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)

@@ -11,9 +11,9 @@ import msgspec
 import pytest
 
 from eventkit.errors import RuleBroken
-from services.tickets.business_time import Calendar, Edge, Pause
-from services.tickets.calendars import load_calendars, read_calendars
-from services.tickets.sla_cases import answer
+from services.tickets.business_time.calendar import Calendar, Edge, Pause
+from services.tickets.business_time.cases import answer
+from services.tickets.business_time.files import load_calendars, read_calendars
 
 PUBLISHED = msgspec.json.decode((Path(__file__).parents[3] / "shared/cases/sla.json").read_bytes())
 CALENDARS, FAULTS = read_calendars(PUBLISHED["calendars"])

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from eventkit.errors import RuleBroken
-from services.tickets.business_time import Calendar, Pause
-from services.tickets.calendars import load_calendars, read_calendars
-from services.tickets.explanation import explain
+from services.tickets.business_time.calendar import Calendar, Pause
+from services.tickets.business_time.explanation import explain
+from services.tickets.business_time.files import load_calendars, read_calendars
 
 SHIPPED = load_calendars()
 WORKDAYS = SHIPPED.of("5x8")

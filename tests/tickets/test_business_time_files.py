@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from eventkit.errors import BadSettings
 from liaison.cli import main
-from services.tickets.calendars import SHIPPED, load_calendars, read_calendars
+from services.tickets.business_time.files import SHIPPED, load_calendars, read_calendars
 
 DESK = {"timezone": "Asia/Shanghai", "week": {"mon-fri": [["09:00", "18:00"]]}}
 CASE = {"id": "a", "calendar": "desk", "start": "2026-03-02T09:00:00", "target_s": 3600}

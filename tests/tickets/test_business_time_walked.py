@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from eventkit.errors import RuleBroken
-from services.tickets.business_time import Calendar, Edge, Pause
-from services.tickets.calendars import read_calendars
-from services.tickets.explanation import explain
+from services.tickets.business_time.calendar import Calendar, Edge, Pause
+from services.tickets.business_time.explanation import explain
+from services.tickets.business_time.files import read_calendars
 from tests.tickets.wall_walk import WEEKDAYS, Walk
 
 MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from contracts.gateway import AwaySpan
 from eventkit.errors import RuleBroken
-from services.tickets.duty_roster import Duty, Gap, Post, Roster, Shift, Span, Swap, Why, exchange, news, swap_problem
+from services.tickets.duty.roster import Duty, Gap, Post, Roster, Shift, Span, Swap, Why, exchange, news, swap_problem
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from eventkit.errors import BadSettings
-from services.tickets import feedback_owners
-from services.tickets.feedback_owners import read_owners
+from services.tickets.feedback import owners as feedback_owners
+from services.tickets.feedback.owners import read_owners
 from services.tickets.settings import Settings
 
-SHIPPED = Path(feedback_owners.__file__).with_name("feedback.yaml")
+SHIPPED = Path(feedback_owners.__file__).parents[1] / "feedback.yaml"
 
 
 def test_the_shipped_file_names_somebody_for_everything() -> None:

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.words import FeedbackClass, FeedbackStatus
-from services.tickets import feedback_rules as rules
-from services.tickets.feedback_rules import Owners
+from services.tickets.feedback import rules
+from services.tickets.feedback.rules import Owners
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 OWNERS = Owners(

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.tickets.duty_roster import LEVEL_TEXTS, Post, Shift, Span
-from services.tickets.roster_sheets import read_sheet
+from services.tickets.duty.roster import LEVEL_TEXTS, Post, Shift, Span
+from services.tickets.duty.sheets import read_sheet
 
 CELLS = ["华东支持组", "一线", "E1", "2026-11-23 08:00", "9999-12-31 23:00", "2299-12-31 23:00", "1900-01-01", "24:00"]
 LEVELS = "1, 2, 3, 4, 关键用户, 专家, 技术团队, 厂商, 一线, 二线, 三线, 四线"

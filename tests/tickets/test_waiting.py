@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.gateway import AwaySpan
-from services.tickets.assignment import Candidate, Wanted, bar_to, skill_is_lifted
-from services.tickets.waiting import Move, back_at, drawn, evened_out, queue_order, to_hand_over
+from services.tickets.duty.assignment import Candidate, Wanted, bar_to, skill_is_lifted
+from services.tickets.duty.waiting import Move, back_at, drawn, evened_out, queue_order, to_hand_over
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 HOUR = timedelta(hours=1)

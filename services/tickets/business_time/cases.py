@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from eventkit.errors import RuleBroken
-from services.tickets.business_time import Calendar, Edge, Pause
+from services.tickets.business_time.calendar import Calendar, Edge, Pause
 
 if TYPE_CHECKING:
-    from services.tickets.calendars import Calendars
+    from services.tickets.business_time.files import Calendars
 
 _MISSING = re.compile(r"missing required field `(\w+)`")
 

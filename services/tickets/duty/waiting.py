@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from contracts.gateway import AwaySpan
-from services.tickets.assignment import Assignment, Candidate, Wanted, assign, bar_to, skill_is_lifted
+from services.tickets.duty.assignment import Assignment, Candidate, Wanted, assign, bar_to, skill_is_lifted
 
 #: Open tickets of two people of a group may differ by this much while one of them has room.
 APART = 2

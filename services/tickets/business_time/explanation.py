@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
-from services.tickets.business_time import Calendar, Pause
-from services.tickets.wall_clock import first_shown, moment_of
-from services.tickets.working_days import DAY_S, Day, DayKind
+from services.tickets.business_time.calendar import Calendar, Pause
+from services.tickets.business_time.wall_clock import first_shown, moment_of
+from services.tickets.business_time.working_days import DAY_S, Day, DayKind
 
 _LUNCH_BEGINS_S = range(11 * 3600, 14 * 3600 + 1)
 

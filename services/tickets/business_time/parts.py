@@ -9,9 +9,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from eventkit.errors import RuleBroken
-from services.tickets.business_time import Edge
-from services.tickets.statutory_holidays import china
-from services.tickets.working_days import Day, Hours, Statutory, WorkingDays
+from services.tickets.business_time.calendar import Edge
+from services.tickets.business_time.statutory_holidays import china
+from services.tickets.business_time.working_days import Day, Hours, Statutory, WorkingDays
 
 Path = tuple[str | int, ...]
 

@@ -14,11 +14,11 @@ from typing import Any
 import yaml
 
 from eventkit.errors import BadSettings, RuleBroken
-from services.tickets.business_time import Calendar
-from services.tickets.calendar_parts import Fault, Parts
-from services.tickets.calendar_reading import PartsReader
+from services.tickets.business_time.calendar import Calendar
+from services.tickets.business_time.parts import Fault, Parts
+from services.tickets.business_time.reading import PartsReader
 
-SHIPPED = Path(__file__).with_name("calendars")
+SHIPPED = Path(__file__).parents[1] / "calendars"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from chinese_calendar.constants import (  # type: ignore[import-untyped]  # The 
     workdays,
 )
 
-from services.tickets.working_days import Statutory
+from services.tickets.business_time.working_days import Statutory
 
 # The library names holidays in English; the notices of the State Council use these names.
 _NAMES = {

@@ -15,8 +15,8 @@ from itertools import accumulate
 from zoneinfo import ZoneInfo
 
 from eventkit.errors import RuleBroken
-from services.tickets.wall_clock import first_shown, microseconds, moment_of
-from services.tickets.working_days import Day, WorkingDays
+from services.tickets.business_time.wall_clock import first_shown, microseconds, moment_of
+from services.tickets.business_time.working_days import Day, WorkingDays
 
 #: Moments outside these years are refused: they are slips of the pen, and a search must end.
 FIRST_YEAR, LAST_YEAR = 1900, 2299

@@ -11,12 +11,12 @@ from contracts.gateway import FeedbackSubmitted
 from contracts.tickets import FeedbackAnswered, FeedbackAssigned, FeedbackReceived
 from contracts.words import FeedbackClass, FeedbackStatus
 from eventkit.errors import BadMessage, RuleBroken
-from services.tickets import feedback_rules as rules
-from services.tickets.feedback_rules import Owners
+from services.tickets.feedback import rules
+from services.tickets.feedback.rules import Owners
 from services.tickets.telling import Change, Row
 
 if TYPE_CHECKING:
-    from services.tickets.feedback_storage import FeedbackStore
+    from services.tickets.feedback.storage import FeedbackStore
 
 #: Whoever has a receipt can add information; this keeps a table from growing without end.
 MOST_ADDITIONS = 50

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from services.tickets.business_time import Edge
-from services.tickets.calendar_parts import Fault, Parts, Path
-from services.tickets.working_days import DAY_S, Day, DayKind, Hours
+from services.tickets.business_time.calendar import Edge
+from services.tickets.business_time.parts import Fault, Parts, Path
+from services.tickets.business_time.working_days import DAY_S, Day, DayKind, Hours
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?")

@@ -16,8 +16,8 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from eventkit.errors import RuleBroken
-from services.tickets.duty_roster import LEVEL_TEXTS, Post, Shift, Span
-from services.tickets.wall_clock import first_shown, moment_of
+from services.tickets.business_time.wall_clock import first_shown, moment_of
+from services.tickets.duty.roster import LEVEL_TEXTS, Post, Shift, Span
 
 _COLUMNS = {
     "group": ("组", "组别", "支持组", "group"),

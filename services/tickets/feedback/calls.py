@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 from contracts.gateway import FeedbackSubmitted
 from contracts.words import FeedbackClass, FeedbackStatus, FeedbackWay
 from eventkit.errors import NotFound, RuleBroken
-from services.tickets import feedback
-from services.tickets import feedback_rules as rules
 from services.tickets.calls import MAX_PAGE, checked
-from services.tickets.feedback_rules import Owners
+from services.tickets.feedback import rules, usecases
+from services.tickets.feedback.rules import Owners
 from services.tickets.telling import Change, Row
 
 if TYPE_CHECKING:
-    from services.tickets.feedback_storage import FeedbackStore
+    from services.tickets.feedback.storage import FeedbackStore
 
 _STATUS = ("status", "feedback_class", "answer", "received_at", "changed_at")
 _SHOWN = (
@@ -65,7 +64,7 @@ def submit(store: FeedbackStore, owners: Owners, arguments: Mapping[str, Any], a
         raise RuleBroken("a ticket leads to whoever asked for it: leave it out, or sign", field="about_ticket")
     _check_marking(said.text, "text")
     change = Change(store.work.now, actor)
-    return _status(feedback.take_in(store, owners, said, change, receipt_hash=arguments.get("receipt")))
+    return _status(usecases.take_in(store, owners, said, change, receipt_hash=arguments.get("receipt")))
 
 
 def get(store: FeedbackStore, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -90,7 +89,7 @@ def listed(store: FeedbackStore, arguments: Mapping[str, Any]) -> dict[str, Any]
 def classify(store: FeedbackStore, arguments: Mapping[str, Any], actor: str | None) -> dict[str, Any]:
     """Say what becomes of feedback and return it."""
     row = _followed(store, arguments)
-    return shown(feedback.classify(store, row, FeedbackClass(arguments["class"]), Change(store.work.now, actor)))
+    return shown(usecases.classify(store, row, FeedbackClass(arguments["class"]), Change(store.work.now, actor)))
 
 
 def answer(store: FeedbackStore, arguments: Mapping[str, Any], actor: str | None) -> dict[str, Any]:
@@ -98,13 +97,13 @@ def answer(store: FeedbackStore, arguments: Mapping[str, Any], actor: str | None
     row, said = _followed(store, arguments), arguments.get("answer") or ""
     _check_marking(said, "answer")
     status = FeedbackStatus(arguments["status"])
-    return shown(feedback.answer(store, row, status, said, Change(store.work.now, actor)))
+    return shown(usecases.answer(store, row, status, said, Change(store.work.now, actor)))
 
 
 def assign(store: FeedbackStore, arguments: Mapping[str, Any], actor: str | None) -> dict[str, Any]:
     """Have somebody else follow feedback up and return it."""
     row = _followed(store, arguments)
-    return shown(feedback.assign(store, row, arguments["owner"], Change(store.work.now, actor)))
+    return shown(usecases.assign(store, row, arguments["owner"], Change(store.work.now, actor)))
 
 
 def add_information(store: FeedbackStore, arguments: Mapping[str, Any], actor: str | None) -> dict[str, Any]:
@@ -127,7 +126,7 @@ def status(store: FeedbackStore, arguments: Mapping[str, Any]) -> dict[str, Any]
 
 def _added(store: FeedbackStore, row: Row, text: str, actor: str | None) -> dict[str, Any]:
     _check_marking(text, "text")
-    return _status(feedback.add_information(store, row, text, Change(store.work.now, actor)))
+    return _status(usecases.add_information(store, row, text, Change(store.work.now, actor)))
 
 
 def _by_receipt(store: FeedbackStore, arguments: Mapping[str, Any]) -> Row:

@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 
 from eventkit.errors import BadSettings
-from services.tickets.feedback_rules import Owners
+from services.tickets.feedback.rules import Owners
 
 _KEYS = ("problem_codes", "departments", "default")
 

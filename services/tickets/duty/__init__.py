@@ -1,0 +1,1 @@
+"""Who does it (T3, T13): the duty roster, assignment with reasons, and the queues that wait. Pure."""
