@@ -15,6 +15,7 @@ class Target(Word):
     """What an SLA clock measures."""
 
     FIRST_RESPONSE = "first_response"
+    NEXT_RESPONSE = "next_response"
     SOLUTION = "solution"
     OTHER = "other"
 
@@ -122,11 +123,12 @@ class TicketClosed(_TicketFact, frozen=True, kw_only=True):
 
 
 class TicketCommented(_TicketFact, frozen=True, kw_only=True):
-    """Somebody wrote on the ticket; the text stays in the tickets service."""
+    """Somebody wrote on the ticket; the text stays in the tickets service. `public`: the requester may read it."""
 
     TYPE: ClassVar[str] = "liaison.ticket.commented.v1"
 
     comment_id: Name
+    public: bool = True
 
 
 class _ClockFact(_TicketFact, frozen=True, kw_only=True):

@@ -1,17 +1,33 @@
-"""`liaison sla`: service levels, reckoned offline."""
+"""`liaison sla`: service levels, reckoned offline, and those of a ticket explained."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import BinaryIO
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, BinaryIO
+from zoneinfo import ZoneInfo
 
 import click
 import msgspec
+from rich.table import Table
+from sqlalchemy import text
 
+from eventkit.database import open_engine
 from eventkit.errors import BadSettings
+from eventkit.work import Work
+from liaison.installation import Installation
+from liaison.terminal import console
 from services.tickets.business_time.cases import answer
 from services.tickets.business_time.files import read_calendars
 from services.tickets.business_time.parts import Fault
+from services.tickets.settings import Settings
+from services.tickets.sla.calls import explain_ticket
+from services.tickets.storage import TicketStore
+
+_TARGETS = {"first_response": "首次响应", "next_response": "再次响应", "solution": "解决"}
+_STATES = {"running": "计时中", "paused": "暂停", "met": "已达成", "missed": "已超时"}
 
 
 class _File(msgspec.Struct):
@@ -49,6 +65,55 @@ def compute(file: BinaryIO) -> None:
         click.echo("\n".join(lines))
     if failed:
         raise SystemExit(1)
+
+
+@sla.command()
+@click.argument("ticket")
+def explain(ticket: str) -> None:
+    """Show why TICKET's targets are due when they are: each span that counted or was skipped, and why."""
+    policy = Settings.from_env(os.environ).policy
+    with _tickets() as store:
+        answer = explain_ticket(store, policy, {"number": ticket, "scope": {"kind": "all"}})
+    for clock in answer["clocks"]:
+        console.print(_clock_table(clock))
+
+
+@contextmanager
+def _tickets() -> Iterator[TicketStore]:
+    """Give what the tickets service has stored, to look at; nothing is written."""
+    engine = open_engine(Installation.load().database_uri("tickets"), name="liaison sla")
+    try:
+        with engine.connect() as connection:
+            now = connection.execute(text("select now()")).scalar_one()
+            yield TicketStore(Work(connection, source="/liaison/tickets", now=now))
+    finally:
+        engine.dispose()
+
+
+def _clock_table(clock: Mapping[str, Any]) -> Table:
+    zone = ZoneInfo(clock["time_zone"])
+
+    def shown(moment: datetime) -> str:
+        return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
+
+    title = (
+        f"{_TARGETS.get(clock['target'], clock['target'])} 第 {clock['cycle']} 轮 · {clock['level']} · "
+        f"{clock['calendar']} · {_STATES.get(clock['state'], clock['state'])}\n"
+        f"期限 {shown(clock['due_at'])}，共 {_span(clock['target_s'])}，已用 {_span(clock['elapsed_s'])}"
+    )
+    if clock["unpublished_years"]:
+        title += f"\n[yellow]{'、'.join(map(str, clock['unpublished_years']))} 年节假日尚未公布，按周计算[/yellow]"
+    table = Table("自", "至", "计时", "原因", title=title)
+    for span in clock["spans"]:
+        counted = _span((span["end_at"] - span["begin_at"]).total_seconds()) if span["counted"] else "—"
+        table.add_row(shown(span["begin_at"]), shown(span["end_at"]), counted, span["text"])
+    return table
+
+
+def _span(seconds: float) -> str:
+    """Return seconds as hours, minutes and seconds."""
+    sign, whole = ("-" if seconds < 0 else ""), round(abs(seconds))
+    return f"{sign}{whole // 3600}:{whole % 3600 // 60:02}:{whole % 60:02}"
 
 
 def _read(content: bytes) -> _File:

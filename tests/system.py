@@ -24,6 +24,7 @@ from liaison import local, services
 from liaison.administration import apply_topology, broker_of, migrate_all
 from liaison.installation import Installation
 from liaison.replay import Summary, replay_log
+from tests.policies import AROUND_THE_CLOCK
 from tests.replay.truth import LOG
 
 _CHECKOUT = Path(__file__).resolve().parents[2]
@@ -188,6 +189,7 @@ class System:
         return {
             **local.environment(self.installation, name),
             "LIAISON_MAIL_FROM": "desk@example.invalid",
+            "LIAISON_TICKETS_POLICY": str(AROUND_THE_CLOCK),
             "PATH": os.environ["PATH"],
             "PYTHONUNBUFFERED": "1",
         }

@@ -13,8 +13,10 @@ from contracts.gateway import TicketRequested, TicketUpdateRequested
 from contracts.words import TicketState
 from eventkit.errors import NotFound, RuleBroken
 from services.tickets import rules, usecases
-from services.tickets.rules import FINISHED, Policy
+from services.tickets.rules import FINISHED
+from services.tickets.sla.policy import Policy
 from services.tickets.telling import Change
+from services.tickets.usecases import Voice
 
 if TYPE_CHECKING:
     from services.tickets.storage import TicketStore
@@ -37,6 +39,7 @@ _SHOWN = [
     "resolved_at",
     "closed_at",
     "due_response_at",
+    "due_next_response_at",
     "due_solution_at",
     "reopen_count",
     "occurrences",
@@ -69,12 +72,12 @@ def open_ticket(store: TicketStore, policy: Policy, arguments: Mapping[str, Any]
         source=f"call {actor or ''}",
         externalref=arguments.get("externalref"),
     )
-    return shown(_visible(store, number, {"kind": "all"}))
+    return shown(visible(store, number, {"kind": "all"}))
 
 
 def get_ticket(store: TicketStore, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return a ticket. Raises NotFound also when the caller may not see it."""
-    return shown(_visible(store, arguments["number"], arguments.get("scope") or {}))
+    return shown(visible(store, arguments["number"], arguments.get("scope") or {}))
 
 
 def list_tickets(store: TicketStore, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,7 +100,7 @@ def bring_to(
     reopening: bool = False,
 ) -> dict[str, Any]:
     """Respond to, resolve, reopen or close a ticket and return it. Raises RuleBroken for an impossible step."""
-    row = _visible(store, arguments["number"], arguments.get("scope") or {})
+    row = visible(store, arguments["number"], arguments.get("scope") or {})
     _check_step(TicketState(row["state"]), state, reopening=reopening)
     request = TicketUpdateRequested(
         state=state,
@@ -105,6 +108,31 @@ def bring_to(
         solution=arguments.get("solution"),
     )
     return shown(usecases.change_ticket(store, policy, row, request, Change(store.work.now, actor)))
+
+
+def comment(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], actor: str | None) -> dict[str, Any]:
+    """Write a comment and return the ticket. Raises RuleBroken for an internal one by its requester."""
+    row = visible(store, arguments["number"], arguments.get("scope") or {})
+    is_public = bool(arguments.get("public", True))
+    voice = Voice.REQUESTER if actor is not None and actor == row["requester"] else Voice.DESK
+    if voice is Voice.REQUESTER and not is_public:
+        raise RuleBroken("a requester's comment is public", field="public")
+    change = Change(store.work.now, actor)
+    return shown(usecases.comment_on(store, policy, row, arguments["body"], change, voice=voice, is_public=is_public))
+
+
+def comments(store: TicketStore, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a ticket's comments, oldest first; internal ones only for the desk's people."""
+    scope = arguments.get("scope") or {}
+    row = visible(store, arguments["number"], scope)
+    own = scope.get("person") is not None and scope.get("person") == row["requester"]
+    return {"items": store.comments_of(row["number"], public_only=own or scope.get("kind") == "own")}
+
+
+def changes(store: TicketStore, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return who changed what, when and why (S4), oldest first."""
+    row = visible(store, arguments["number"], arguments.get("scope") or {})
+    return {"items": store.changes_of(row["number"])}
 
 
 def _check_step(before: TicketState, state: TicketState, *, reopening: bool) -> None:
@@ -120,7 +148,7 @@ def _check_step(before: TicketState, state: TicketState, *, reopening: bool) -> 
         raise RuleBroken("only a resolved ticket can be closed", field="state")
 
 
-def _visible(store: TicketStore, number: str, scope: Mapping[str, Any]) -> dict[str, Any]:
+def visible(store: TicketStore, number: str, scope: Mapping[str, Any]) -> dict[str, Any]:
     row = store.tickets.get(number)
     if row is None or not rules.is_visible(row, scope):
         raise NotFound(f"no ticket {number}", field="number")

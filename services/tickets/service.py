@@ -11,11 +11,13 @@ from contracts.words import TicketState
 from eventkit.envelope import Event
 from eventkit.service import Configured, Stored, answers, fires, handles
 from eventkit.timers import Timer
-from services.tickets import calls, sla, usecases
+from services.tickets import calls, usecases
 from services.tickets.feedback import calls as feedback_calls
 from services.tickets.feedback import usecases as feedback
 from services.tickets.feedback.storage import FeedbackStore
 from services.tickets.settings import Settings
+from services.tickets.sla import calls as sla_calls
+from services.tickets.sla import usecases as sla
 from services.tickets.storage import TicketStore
 from services.tickets.telling import Change
 from services.tickets.usecases import request_key
@@ -125,12 +127,12 @@ class TicketsService:
     @fires("sla_warning", preload="load_timers", emits=(facts.SlaWarned,))
     def on_sla_warning(self, timer: Timer) -> None:
         """A share of a target is used up."""
-        sla.clock_fell_due(self.store, self.settings.policy, timer.payload, self.store.work.now, warning=True)
+        sla.clock_fell_due(self.store, self.settings.policy, timer.payload, self.store.work.now)
 
     @fires("sla_breach", preload="load_timers", emits=(facts.SlaBreached,))
     def on_sla_breach(self, timer: Timer) -> None:
         """A target is missed."""
-        sla.clock_fell_due(self.store, self.settings.policy, timer.payload, self.store.work.now, warning=False)
+        sla.clock_fell_due(self.store, self.settings.policy, timer.payload, self.store.work.now)
 
     @answers(command=True, emits=_LIFE)
     def open_ticket(self, arguments: Mapping[str, Any]) -> Any:
@@ -166,6 +168,26 @@ class TicketsService:
     def close_ticket(self, arguments: Mapping[str, Any]) -> Any:
         """Finish a resolved ticket."""
         return self._bring_to(arguments, TicketState.CLOSED)
+
+    @answers(command=True, emits=_LIFE)
+    def comment_ticket(self, arguments: Mapping[str, Any]) -> Any:
+        """Write on a ticket, for everybody or for the desk only."""
+        return calls.comment(self.store, self.settings.policy, arguments, self.store.work.actor)
+
+    @answers()
+    def ticket_comments(self, arguments: Mapping[str, Any]) -> Any:
+        """Show what was written on a ticket."""
+        return calls.comments(self.store, arguments)
+
+    @answers()
+    def ticket_changes(self, arguments: Mapping[str, Any]) -> Any:
+        """Show who changed what on a ticket."""
+        return calls.changes(self.store, arguments)
+
+    @answers()
+    def explain_sla(self, arguments: Mapping[str, Any]) -> Any:
+        """Show a ticket's clocks, each counted and skipped span with its reason."""
+        return sla_calls.explain_ticket(self.store, self.settings.policy, arguments)
 
     @answers(command=True, emits=(facts.FeedbackReceived,))
     def submit_feedback(self, arguments: Mapping[str, Any]) -> Any:

@@ -32,7 +32,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from contracts.tickets import Target
 from eventkit.work import Row, Work
-from services.tickets.rules import FINISHED, Clock
+from services.tickets.rules import FINISHED
 
 metadata = MetaData()
 _moment = DateTime(timezone=True)
@@ -71,7 +71,9 @@ ticket = Table(
     Column("closed_at", _moment),
     Column("solution", Text, nullable=False),
     Column("due_response_at", _moment),
+    Column("due_next_response_at", _moment),
     Column("due_solution_at", _moment),
+    Column("next_response_cycle", Integer, nullable=False),
     Column("reopen_count", Integer, nullable=False),
     Column("occurrences", Integer, nullable=False),
     Column("history", Boolean, nullable=False),
@@ -117,9 +119,13 @@ clock = Table(
     Column("target", Text, nullable=False),
     Column("cycle", Integer, nullable=False),
     Column("started_at", _moment, nullable=False),
-    Column("target_s", Integer, nullable=False),
-    Column("paused_s", Float, nullable=False),
-    Column("paused_at", _moment),
+    Column("target_s", Integer, nullable=False, comment="open seconds"),
+    Column("calendar", Text, nullable=False),
+    Column("level", Text, nullable=False, comment="the service level's name in the policy file"),
+    Column("due_at", _moment, nullable=False),
+    Column("spent_s", Float, nullable=False, comment="open seconds used up before started_at"),
+    Column("pauses", JSONB, nullable=False, comment="begin_at, end_at, by, why; the last has no end while it lasts"),
+    Column("told", JSONB, nullable=False, comment="the shares of which a warning went out"),
     Column("stopped_at", _moment),
     Column("missed_due_at", _moment),
     Index("clock_by_number", "number"),
@@ -192,31 +198,31 @@ class TicketStore:
         """Return the ticket of an earlier request with this key."""
         return self.tickets.get(request_key, column="request_key") if request_key else None
 
-    def clocks(self, row: Row) -> list[Clock]:
-        """Return the ticket's clocks of the present cycle."""
-        return [_clock(found) for one in _clock_ids(row) if (found := self._clocks.get(one)) is not None]
+    def clock_rows(self, row: Row) -> list[Row]:
+        """Return the clocks of the ticket's present cycles, as they are stored."""
+        return [found for one in _clock_ids(row) if (found := self._clocks.get(one)) is not None]
 
-    def put_clock(self, number: str, one: Clock) -> None:
-        """Write a clock."""
-        values = {
-            "started_at": one.started_at,
-            "target_s": one.target_s,
-            "paused_s": one.paused_s,
-            "paused_at": one.paused_at,
-            "stopped_at": one.stopped_at,
-            "missed_due_at": one.missed_due_at,
-        }
-        key = clock_id(number, one.target, one.cycle)
+    def clock_row(self, number: str, target: Target, cycle: int) -> Row | None:
+        """Return one clock, also of an earlier cycle."""
+        return self._clocks.get(clock_id(number, target, cycle))
+
+    def all_clock_rows(self, number: str) -> list[Row]:
+        """Return every clock that the ticket ever had, in the order in which they started, without locking them."""
+        statement = select(clock).where(clock.c.number == number).order_by(clock.c.started_at, clock.c.id)
+        return [dict(row) for row in self.work.connection.execute(statement).mappings()]
+
+    def put_clock(
+        self, number: str, target: Target, cycle: int, values: Mapping[str, Any], *, is_new: bool = False
+    ) -> None:
+        """Write a clock, or some values of one. is_new: the ticket is being opened, so no older one is looked for."""
+        key = clock_id(number, target, cycle)
+        if is_new:
+            self._clocks.expect_absent(key)
         before = self._clocks.get(key)
         if before is None:
-            self._clocks.add(id=key, number=number, target=str(one.target), cycle=one.cycle, **values)
+            self._clocks.add(id=key, number=number, target=str(target), cycle=cycle, **values)
         else:
             self._clocks.change(before, **values)
-
-    def new_clock(self, number: str, one: Clock) -> None:
-        """Write the first clocks of a ticket that is being opened, without looking for older ones."""
-        self._clocks.expect_absent(clock_id(number, one.target, one.cycle))
-        self.put_clock(number, one)
 
     def note(self, number: str, at: datetime, actor: str | None, field: str, **values: Any) -> None:
         """Write who changed what. values: before, after, reason."""
@@ -226,6 +232,23 @@ class TicketStore:
     def add_comment(self, **values: Any) -> None:
         """Write a comment."""
         self._comments.add(**values)
+
+    def comments_of(self, number: str, *, public_only: bool) -> list[Row]:
+        """Return a ticket's comments, oldest first."""
+        columns = (ticket_comment.c.id, ticket_comment.c.at, ticket_comment.c.actor, ticket_comment.c.body)
+        statement = select(*columns, ticket_comment.c.is_public.label("public")).where(
+            ticket_comment.c.number == number
+        )
+        if public_only:
+            statement = statement.where(ticket_comment.c.is_public)
+        rows = self.work.connection.execute(statement.order_by(ticket_comment.c.at, ticket_comment.c.id)).mappings()
+        return [dict(row) for row in rows]
+
+    def changes_of(self, number: str) -> list[Row]:
+        """Return what was changed on a ticket, oldest first."""
+        statement = select(ticket_change).where(ticket_change.c.number == number).order_by(ticket_change.c.id)
+        kept = ("at", "actor", "field", "before", "after", "reason")
+        return [{name: row[name] for name in kept} for row in self.work.connection.execute(statement).mappings()]
 
     def put_person(self, employee_number: str, known: Row | None, values: Mapping[str, Any]) -> None:
         """Write what is kept of a person."""
@@ -297,23 +320,13 @@ def clock_id(number: str, target: Target, cycle: int) -> str:
 
 
 def _clock_ids(row: Row) -> list[str]:
-    return [
+    ids = [
         clock_id(row["number"], Target.FIRST_RESPONSE, 1),
         clock_id(row["number"], Target.SOLUTION, row["reopen_count"] + 1),
     ]
-
-
-def _clock(row: Row) -> Clock:
-    return Clock(
-        Target(row["target"]),
-        row["cycle"],
-        row["started_at"],
-        row["target_s"],
-        row["paused_s"],
-        row["paused_at"],
-        row["stopped_at"],
-        row["missed_due_at"],
-    )
+    if row["next_response_cycle"]:
+        ids.append(clock_id(row["number"], Target.NEXT_RESPONSE, row["next_response_cycle"]))
+    return ids
 
 
 def _escaped(pattern: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from services.tickets.rules import Policy
+from services.tickets.sla.policy import Policy
 
 if TYPE_CHECKING:
     from services.tickets.storage import TicketStore

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import enum
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from contracts.gateway import AwaySpan, PersonChanged, TicketRequested, TicketUpdateRequested
 from contracts.tickets import (
-    Target,
     TicketAssigned,
     TicketChanged,
     TicketClosed,
@@ -22,8 +22,10 @@ from contracts.tickets import (
 from contracts.words import TicketState
 from eventkit.envelope import new_id
 from eventkit.errors import BadMessage
-from services.tickets import rules, sla
-from services.tickets.rules import AWAITING, FINISHED, Clock, Engineer, Policy
+from services.tickets import rules
+from services.tickets.rules import AWAITING, FINISHED, Engineer
+from services.tickets.sla import usecases as sla
+from services.tickets.sla.policy import Policy
 from services.tickets.telling import Change, Row, tell
 
 if TYPE_CHECKING:
@@ -51,14 +53,7 @@ def open_ticket(
         tell(store, TicketChanged, row, policy, change, changed=("occurrences",), occurrences=row["occurrences"])
         return str(row["number"])
     row = _new_ticket(store, policy, request, change, request_key(source, externalref), externalref)
-    clocks = [
-        Clock(target, 1, change.moment, policy.target_s(target, row["priority"], request.channel))
-        for target in (Target.FIRST_RESPONSE, Target.SOLUTION)
-    ]
-    for clock in clocks:
-        store.new_clock(row["number"], clock)
-        sla.arm(store, policy, row["number"], clock, change)
-    row = store.tickets.change(row, due_response_at=clocks[0].due_at, due_solution_at=clocks[1].due_at)
+    row = sla.open_clocks(store, policy, row, change)
     store.note(row["number"], change.moment, change.actor, "state", after=row["state"])
     store.note(row["number"], change.moment, change.actor, "group", after=row["group_name"])
     store.note(row["number"], change.moment, change.actor, "assignee", after=row["assignee"])
@@ -104,6 +99,7 @@ def _new_ticket(
         changed_at=change.moment,
         solution="",
         reopen_count=0,
+        next_response_cycle=0,
         occurrences=1,
         history=change.history,
     )
@@ -163,7 +159,7 @@ def change_ticket(store: TicketStore, policy: Policy, row: Row, request: TicketU
     row = _change_fields(store, policy, row, request, change)
     row = _change_holder(store, policy, row, request, change)
     if request.comment:
-        _comment(store, policy, row, request.comment, change)
+        row = _comment(store, policy, row, request.comment, change, voice=_voice(store, row, change.actor))
     if request.solution is not None:
         row = store.tickets.change(row, solution=request.solution)
     if request.state is None or request.state is TicketState.OTHER:
@@ -181,7 +177,7 @@ def _change_fields(store: TicketStore, policy: Policy, row: Row, request: Ticket
     for name, value in changed.items():
         store.note(row["number"], change.moment, change.actor, name, before=_text(row[name]), after=_text(value))
     row = store.tickets.change(row, **changed)
-    if "priority" in changed:
+    if sla.is_matched(changed):
         row = sla.restate(store, policy, row, change)
     tell(store, TicketChanged, row, policy, change, changed=tuple(changed), occurrences=row["occurrences"])
     return row
@@ -225,12 +221,53 @@ def _assign(
     return row
 
 
-def _comment(store: TicketStore, policy: Policy, row: Row, body: str, change: Change) -> None:
+class Voice(enum.Enum):
+    """Whose word a comment is: it decides which clocks it starts and stops."""
+
+    REQUESTER = "requester"
+    DESK = "desk"
+    SYSTEM = "system"
+
+
+def _voice(store: TicketStore, row: Row, actor: str | None) -> Voice:
+    """Return whose word another system passes on: what nobody is named for starts and stops nothing."""
+    if actor is None:
+        return Voice.SYSTEM
+    if actor == row["requester"]:
+        return Voice.REQUESTER
+    person = store.people.get(actor)
+    return Voice.DESK if person is not None and person["is_engineer"] else Voice.SYSTEM
+
+
+def comment_on(
+    store: TicketStore, policy: Policy, row: Row, body: str, change: Change, *, voice: Voice, is_public: bool = True
+) -> Row:
+    """Write a comment. What the desk says is a response; what the requester says ends the waiting for them."""
+    change = Change(max(change.moment, row["changed_at"]), change.actor, change.history)
+    row = store.tickets.change(row, changed_at=change.moment)
+    sla.record_misses(store, policy, row, change)
+    return _comment(store, policy, row, body, change, voice=voice, is_public=is_public)
+
+
+def _comment(
+    store: TicketStore, policy: Policy, row: Row, body: str, change: Change, *, voice: Voice, is_public: bool = True
+) -> Row:
     comment_id = new_id()
     store.add_comment(
-        id=comment_id, number=row["number"], at=change.moment, actor=change.actor, body=body, is_public=True
+        id=comment_id, number=row["number"], at=change.moment, actor=change.actor, body=body, is_public=is_public
     )
-    tell(store, TicketCommented, row, policy, change, comment_id=comment_id)
+    tell(store, TicketCommented, row, policy, change, comment_id=comment_id, public=is_public)
+    if not is_public or row["state"] in FINISHED:
+        return row
+    if voice is Voice.REQUESTER:
+        if row["state"] == TicketState.AWAITING_USER:
+            row = _enter(store, policy, row, TicketState.IN_PROGRESS, change)
+        return sla.requester_wrote(store, policy, row, change)
+    if voice is Voice.DESK:
+        if row["state"] == TicketState.NEW:
+            return _enter(store, policy, row, TicketState.IN_PROGRESS, change)
+        return sla.desk_answered(store, policy, row, change)
+    return row
 
 
 def _enter(store: TicketStore, policy: Policy, row: Row, state: TicketState, change: Change) -> Row:
@@ -244,7 +281,7 @@ def _enter(store: TicketStore, policy: Policy, row: Row, state: TicketState, cha
     row = store.tickets.change(row, state=state, state_since=change.moment)
     if row["responded_at"] is None and state is not TicketState.NEW:
         row = _respond(store, policy, row, change)
-    for clock in store.clocks(row):
+    for clock in sla.clocks_of(store, policy, row):
         row = sla.follow_state(store, policy, row, clock, state, change)
     if state in AWAITING:
         tell(store, TicketPaused, row, policy, change, previous_state=before)
@@ -260,9 +297,7 @@ def _enter(store: TicketStore, policy: Policy, row: Row, state: TicketState, cha
 
 def _respond(store: TicketStore, policy: Policy, row: Row, change: Change) -> Row:
     row = store.tickets.change(row, responded_at=change.moment)
-    for clock in store.clocks(row):
-        if clock.target is Target.FIRST_RESPONSE:
-            row = sla.stop(store, policy, row, clock, change)
+    row = sla.desk_answered(store, policy, row, change)
     tell(store, TicketResponded, row, policy, change, responded_at=change.moment)
     return row
 
@@ -287,12 +322,11 @@ def _resolve(store: TicketStore, policy: Policy, row: Row, change: Change) -> Ro
 
 
 def _reopen(store: TicketStore, policy: Policy, row: Row, change: Change) -> Row:
-    """Start the next cycle: the solution clock runs anew with its full target from now on."""
+    """Start the next cycle; what its solution clock is given, the service level says."""
     store.moved(None, row["assignee"])
     count = row["reopen_count"] + 1
     row = store.tickets.change(row, reopen_count=count, resolved_at=None, resolved_by=None, closed_at=None)
-    target_s = policy.target_s(Target.SOLUTION, row["priority"], row["channel"])
-    row = sla.put(store, policy, row, Clock(Target.SOLUTION, count + 1, change.moment, target_s), change)
+    row = sla.reopened(store, policy, row, change)
     tell(store, TicketReopened, row, policy, change, reopened_at=change.moment, reopen_count=count)
     return row
 

@@ -33,7 +33,57 @@ FEEDBACK = {
     "text": "打印太慢",
     "way": "web",
 }
-_READING = ("get_ticket", "list_tickets", "get_feedback", "list_feedback", "feedback_status")
+COMMENT = {"id": "c1", "at": "2026-01-01T00:00:00Z", "actor": "E7", "body": "还是不行", "public": True}
+CHANGE = {
+    "at": "2026-01-01T00:00:00Z",
+    "actor": "E7",
+    "field": "state",
+    "before": "new",
+    "after": "in_progress",
+    "reason": "",
+}
+SLA: dict[str, Any] = {
+    "number": "T1",
+    "level": "通用",
+    "clocks": [
+        {
+            "target": "solution",
+            "cycle": 1,
+            "level": "通用",
+            "calendar": "7x8",
+            "time_zone": "Asia/Shanghai",
+            "state": "running",
+            "paused": False,
+            "target_s": 14400.0,
+            "spent_before_s": 0.0,
+            "elapsed_s": 60.5,
+            "remaining_s": 14339.5,
+            "started_at": "2026-01-01T01:00:00Z",
+            "due_at": "2026-01-01T05:00:00Z",
+            "stopped_at": None,
+            "warned_shares": [],
+            "unpublished_years": [],
+            "spans_left_out": 0,
+            "spans": [
+                {
+                    "begin_at": "2026-01-01T01:00:00Z",
+                    "end_at": "2026-01-01T01:01:00.500000Z",
+                    "counted": True,
+                    "reason": "open",
+                    "text": "服务时间",
+                    "by": None,
+                }
+            ],
+        }
+    ],
+}
+#: What the stub answers where a ticket would be wrong.
+_ANSWERS: dict[str, Any] = {
+    "ticket_comments": {"items": [COMMENT]},
+    "ticket_changes": {"items": [CHANGE]},
+    "explain_sla": SLA,
+}
+_READING = (*_ANSWERS, "get_ticket", "list_tickets", "get_feedback", "list_feedback", "feedback_status")
 
 
 class Tickets:
@@ -55,6 +105,8 @@ class Tickets:
                 return {"items": [FEEDBACK], "next_cursor": "F2026-000001"}
             if "feedback" in name:
                 return FEEDBACK
+            if name in _ANSWERS:
+                return _ANSWERS[name]
             if name == "list_tickets":
                 return {"items": [TICKET], "next_cursor": "T2026-000001"}
             return TICKET | {"number": arguments.get("number", f"T2026-{len(self.asked):06}")}
@@ -62,7 +114,7 @@ class Tickets:
         return Method(name, answer, is_command=name not in _READING)
 
 
-_METHODS = ("open", "get", "respond", "resolve", "reopen", "close")
+_METHODS = ("open", "get", "respond", "resolve", "reopen", "close", "comment")
 _ON_FEEDBACK = ("submit", "get", "list", "classify", "answer", "assign", "add_to")
 
 
@@ -70,7 +122,7 @@ _ON_FEEDBACK = ("submit", "get", "list", "classify", "answer", "assign", "add_to
 def running_tickets(installation: Installation) -> Iterator[Tickets]:
     """Run the stub under the name `tickets`."""
     stub = Tickets()
-    names = [*(f"{name}_ticket" for name in _METHODS), "list_tickets"]
+    names = [*(f"{name}_ticket" for name in _METHODS), "list_tickets", *_ANSWERS]
     names += [*(f"{name}_feedback" for name in _ON_FEEDBACK), "feedback_status", "add_to_feedback_by_receipt"]
     with answering(installation, ServiceDefinition("tickets", methods={name: stub.method(name) for name in names})):
         yield stub

@@ -24,6 +24,7 @@ BODIES: dict[str, Any] = {
     "/v1/tickets/{number}/resolve": {"solution": "换了硒鼓"},
     "/v1/tickets/{number}/reopen": {"reason": "又坏了"},
     "/v1/tickets/{number}/close": {},
+    "/v1/tickets/{number}/comments": {"body": "请重启"},
     "/v1/courses/{code:path}": {"title": "总账月结"},
     "/v1/courses/{code:path}/enrolments": {},
     "/v1/training/contacts/{department:path}": {"employee_number": "E1033"},

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.gateway.desk_stub import Tickets
+from tests.gateway.desk_stub import CHANGE, COMMENT, SLA, Tickets
 from tests.gateway.door import Door
 
 SCOPE = {"kind": "all", "person": "E1001", "groups": ["网络组"], "department": "信息部"}
@@ -25,13 +25,14 @@ SCOPE = {"kind": "all", "person": "E1001", "groups": ["网络组"], "department"
         ("/T1/resolve", {"solution": "换了"}, "resolve_ticket", {"number": "T1", "solution": "换了"}),
         ("/T1/reopen", {"reason": "又坏"}, "reopen_ticket", {"number": "T1", "reason": "又坏"}),
         ("/T1/close", {}, "close_ticket", {"number": "T1"}),
+        ("/T1/comments", {"body": "请重启"}, "comment_ticket", {"number": "T1", "body": "请重启", "public": True}),
     ],
 )
 def test_commands_are_passed_on(
     door: Door, tickets: Tickets, path: str, body: Any, method: str, arguments: dict[str, Any]
 ) -> None:
     answer = door.ask("POST", f"/v1/tickets{path}", door.token("admin"), body)
-    assert answer.status_code == (201 if method == "open_ticket" else 200), answer.text
+    assert answer.status_code == (201 if method in ("open_ticket", "comment_ticket") else 200), answer.text
     assert tickets.asked == [(method, arguments | {"scope": SCOPE}, "E1001")]
     assert answer.json()["state_text"] == "待处理"
 
@@ -44,6 +45,22 @@ def test_a_list_is_asked_for_with_filters_and_cursor(door: Door, tickets: Ticket
         ("list_tickets", {"filters": filters, "limit": 7, "cursor": "T9", "scope": SCOPE}, "E1001")
     ]
     assert (answer["items"][0]["number"], answer["next_cursor"]) == ("T2026-000001", "T2026-000001")
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "shown"),
+    [
+        pytest.param("comments", "ticket_comments", {"items": [COMMENT]}, id="comments"),
+        pytest.param("changes", "ticket_changes", {"items": [CHANGE]}, id="changes"),
+        pytest.param("sla", "explain_sla", SLA, id="service levels"),
+    ],
+)
+def test_what_belongs_to_a_ticket_is_shown(
+    door: Door, tickets: Tickets, path: str, method: str, shown: dict[str, Any]
+) -> None:
+    answer = door.ask("GET", f"/v1/tickets/T1/{path}", door.token("admin"))
+    assert answer.json() == shown
+    assert tickets.asked == [(method, {"number": "T1", "scope": SCOPE}, "E1001")]
 
 
 def test_a_command_with_one_key_is_done_once_for_each_caller(door: Door, tickets: Tickets) -> None:

@@ -225,7 +225,7 @@ def test_a_receipt_that_is_known_already_makes_no_second_feedback(tickets: Desk,
 
 
 def test_additions_end_somewhere(tickets: Desk, call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.tickets.feedback.MOST_ADDITIONS", 2)
+    monkeypatch.setattr("services.tickets.feedback.usecases.MOST_ADDITIONS", 2)
     call("submit_feedback", actor=None, text="食堂太挤", receipt=RECEIPT)
     for text in ("一", "二"):
         call("add_to_feedback_by_receipt", actor=None, receipt=RECEIPT, text=text)

@@ -2,67 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import msgspec
 import pytest
 
-from contracts.gateway import PersonChanged, TicketRequested, TicketUpdateRequested
 from contracts.words import TicketState
 from eventkit.errors import NotFound, RuleBroken
-from eventkit.rpc import RpcClient
-from liaison.installation import Installation
-from services.tickets.service import TicketsService
-from tests.eventkit.desk import Desk, desk_for, eventually, reported
-
-ALL = {"kind": "all"}
-
-
-@pytest.fixture
-def tickets(installation: Installation) -> Iterator[Desk]:
-    with desk_for(installation, TicketsService, {}) as desk:
-        yield desk
-
-
-@pytest.fixture
-def call(tickets: Desk) -> Iterator[Any]:
-    tickets.start()
-    client = RpcClient(tickets.uri, "gateway")
-    eventually(lambda: client.connected)
-    yield lambda method, **arguments: client.call(
-        tickets.definition.name, method, {"scope": ALL} | arguments, actor="E1001", key=arguments.pop("key", None)
-    )
-    client.close()
-
-
-def engineer(number: str, group: str, version: int = 1, active: bool = True) -> Any:
-    data = PersonChanged(
-        employee_number=number, version=version, name=number, roles=("engineer",), groups=(group,), active=active
-    )
-    return reported(data, number, version)
-
-
-def asked(ref: str, sequence: int = 1, **fields: Any) -> Any:
-    more = {name: fields.pop(name) for name in ("time", "history", "arrived_at") if name in fields}
-    data = TicketRequested(**{"title": "打印机坏了", "region": "华东"} | fields)
-    return reported(data, ref, sequence, externalref=ref, **more)
-
-
-def update(ref: str, sequence: int, **fields: Any) -> Any:
-    more = {name: fields.pop(name) for name in ("time", "history") if name in fields}
-    return reported(TicketUpdateRequested(**fields), ref, sequence, externalref=ref, **more)
-
-
-def told(tickets: Desk) -> list[tuple[str, dict[str, Any]]]:
-    """Return the events emitted so far, as short types with their data."""
-    rows = tickets.rows("select type, payload from eventkit.outbox order by position")
-    return [(row.type.removeprefix("liaison.")[:-3], msgspec.json.decode(bytes(row.payload))) for row in rows]
-
-
-def types(tickets: Desk) -> list[str]:
-    return [kind for kind, _ in told(tickets)]
+from tests.eventkit.desk import Desk, eventually
+from tests.tickets.stories import asked, engineer, told, types, update
 
 
 def test_a_request_becomes_a_ticket_with_a_number_two_clocks_and_an_engineer(tickets: Desk) -> None:

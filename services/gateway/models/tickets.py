@@ -55,6 +55,13 @@ class Closing(Body):
     comment: Text | None = None
 
 
+class Words(Body):
+    """What somebody writes on a ticket. public: the requester reads it too."""
+
+    body: Annotated[str, Field(min_length=1, max_length=20_000)]
+    public: bool = True
+
+
 class TicketSearch(Body):
     """Which tickets to show. q: words in the title, or a number. cursor: `next_cursor` of the page before."""
 
@@ -90,6 +97,7 @@ class Ticket(BaseModel):
     resolved_at: datetime | None = None
     closed_at: datetime | None = None
     due_response_at: datetime | None = None
+    due_next_response_at: datetime | None = None
     due_solution_at: datetime | None = None
     reopen_count: int = 0
     occurrences: int = 1
@@ -102,3 +110,82 @@ class TicketPage(BaseModel):
 
     items: list[Ticket]
     next_cursor: str | None = None
+
+
+class Comment(BaseModel):
+    """Something written on a ticket."""
+
+    id: str
+    at: datetime
+    actor: str | None = None
+    body: str
+    public: bool
+
+
+class CommentPage(BaseModel):
+    """Comments, oldest first."""
+
+    items: list[Comment]
+
+
+class Change(BaseModel):
+    """One change of a ticket (S4). actor: an employee, another system, or absent for Liaison itself."""
+
+    at: datetime
+    actor: str | None = None
+    field: str
+    before: str | None = None
+    after: str | None = None
+    reason: str = ""
+
+
+class ChangePage(BaseModel):
+    """Changes, oldest first."""
+
+    items: list[Change]
+
+
+class Span(BaseModel):
+    """A stretch of time that counted towards a target, or did not. text: why, for people."""
+
+    begin_at: datetime
+    end_at: datetime
+    counted: bool
+    reason: str
+    text: str
+    by: str | None = None
+
+
+class Clock(BaseModel):
+    """One clock of a ticket. Seconds are open time of its calendar.
+
+    state: running, paused, met or missed. unpublished_years: years up to the due moment whose statutory holidays nobody
+    knows yet. spans_left_out: how many earlier spans are not shown.
+    """
+
+    target: str
+    cycle: int
+    level: str
+    calendar: str
+    time_zone: str
+    state: str
+    paused: bool
+    target_s: float
+    spent_before_s: float
+    elapsed_s: float
+    remaining_s: float
+    started_at: datetime
+    due_at: datetime
+    stopped_at: datetime | None = None
+    warned_shares: list[float]
+    unpublished_years: list[int]
+    spans_left_out: int
+    spans: list[Span]
+
+
+class ServiceLevels(BaseModel):
+    """Every clock that a ticket had, and the service level that applies to it now."""
+
+    number: str
+    level: str
+    clocks: list[Clock]

@@ -10,14 +10,18 @@ from pydantic import BaseModel
 from services.gateway.access import Who, action, guarded_router
 from services.gateway.asking import Asked
 from services.gateway.models.tickets import (
+    ChangePage,
     Closing,
+    CommentPage,
     Reopening,
     Response,
+    ServiceLevels,
     Solution,
     Ticket,
     TicketPage,
     TicketSearch,
     TicketWish,
+    Words,
 )
 
 _TICKETS = Asked("tickets")
@@ -103,3 +107,48 @@ def reopen_ticket(
 def close_ticket(request: Request, who: Who, number: str, body: Closing, idempotency_key: IdempotencyKey = None) -> Any:
     """Finish a resolved ticket."""
     return _TICKETS.ask_for(request, who, "close_ticket", _given(body) | {"number": number}, idempotency_key)
+
+
+@router.post(
+    "/{number}/comments",
+    status_code=201,
+    response_model=Ticket,
+    summary="添加备注或回复",
+    **action("tickets.comment", problems=(400, 404, 422)),
+)
+def comment_ticket(request: Request, who: Who, number: str, body: Words, idempotency_key: IdempotencyKey = None) -> Any:
+    """Write to the requester, or with `public` false for the desk only; the desk's first public word is a response."""
+    return _TICKETS.ask_for(request, who, "comment_ticket", _given(body) | {"number": number}, idempotency_key)
+
+
+@router.get(
+    "/{number}/comments",
+    response_model=CommentPage,
+    summary="往来记录",
+    **action("tickets.read", problems=(404,)),
+)
+def ticket_comments(request: Request, who: Who, number: str) -> Any:
+    """Show what was written on a ticket, oldest first; requesters see what is public."""
+    return _TICKETS.ask_for(request, who, "ticket_comments", {"number": number})
+
+
+@router.get(
+    "/{number}/changes",
+    response_model=ChangePage,
+    summary="变更记录",
+    **action("tickets.audit", problems=(404,)),
+)
+def ticket_changes(request: Request, who: Who, number: str) -> Any:
+    """Show who changed what, when and why, oldest first."""
+    return _TICKETS.ask_for(request, who, "ticket_changes", {"number": number})
+
+
+@router.get(
+    "/{number}/sla",
+    response_model=ServiceLevels,
+    summary="时限及其由来",
+    **action("tickets.read", problems=(404,)),
+)
+def ticket_sla(request: Request, who: Who, number: str) -> Any:
+    """Show a ticket's clocks: when each is due, and every span that counted or was skipped, with its reason."""
+    return _TICKETS.ask_for(request, who, "explain_sla", {"number": number})

@@ -99,6 +99,11 @@ class Calendar:
         if not for_ever and self._last_open is None:
             raise RuleBroken(f"calendar {self.name!r} has no open time at all", field="week")
 
+    @property
+    def usual_day_s(self) -> int:
+        """The open seconds of a workday, which targets in workdays are counted by."""
+        return self.days.usual_day_s
+
     def due(
         self, start_at: datetime, target: timedelta, pauses: Sequence[Pause] = (), *, edge: Edge | None = None
     ) -> Due:

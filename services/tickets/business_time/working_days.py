@@ -101,6 +101,12 @@ class WorkingDays:
         return Day(DayKind.WORKDAY if hours else DayKind.WEEKEND, hours)
 
     @property
+    def usual_day_s(self) -> int:
+        """The open seconds of a workday: those of the first weekday from Monday on that opens."""
+        usual = next((hours for hours in self.week if hours), self.makeup_hours)
+        return sum(each.ends_s - each.begins_s for each in usual)
+
+    @property
     def opens_for_ever(self) -> bool:
         """Whether the week itself opens, on dates that no yearly closure takes."""
         leap_year = (date(2000, 1, 1) + timedelta(days=number) for number in range(366))

@@ -1,0 +1,105 @@
+"""Which service level a ticket has: the first in the policy file whose conditions its fields meet. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from contracts.tickets import Target
+from contracts.words import TicketState
+from services.tickets.business_time.calendar import Calendar
+from services.tickets.business_time.files import Calendars
+from services.tickets.sla.clock import OnChange, OnReopen
+
+#: The fields of a ticket that a service level may ask for; a change of one of them may change the level.
+MATCHED = (
+    "channel",
+    "priority",
+    "impact",
+    "urgency",
+    "region",
+    "department",
+    "category",
+    "subcategory",
+    "problem_code",
+    "group_name",
+    "requester",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """One target of a level. allowed_s: open seconds by priority. calendar: the name of what they are counted in."""
+
+    allowed_s: Mapping[int, int]
+    calendar: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceLevel:
+    """One entry of the policy file. when: the values that each named field may have.
+
+    warn_at_shares: shares (0 to 1) of a target at which somebody is warned, rising. pauses: the states in which a
+    target's clock stands still.
+    """
+
+    name: str
+    when: Mapping[str, Collection[Any]]
+    goals: Mapping[Target, Goal]
+    warn_at_shares: Sequence[float]
+    pauses: Mapping[Target, Collection[TicketState]]
+    on_change: OnChange
+    on_reopen: OnReopen
+
+    def applies_to(self, ticket: Mapping[str, Any]) -> bool:
+        """Tell whether a ticket's fields meet every condition."""
+        return all(ticket.get(name) in values for name, values in self.when.items())
+
+    def stands_still(self, target: Target, state: TicketState) -> bool:
+        """Tell whether a clock is paused in a state."""
+        return state in self.pauses.get(target, ())
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The policy file: service levels in order, priorities, and which group serves whom."""
+
+    levels: Sequence[ServiceLevel]
+    calendars: Calendars
+    default_priority: int
+    priority_matrix: Mapping[int, Sequence[int]]
+    default_group: str
+    region_groups: Mapping[str, str]
+    group_leads: Mapping[str, str]
+    _by_name: dict[str, ServiceLevel] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # The class is frozen for its users; this is settled here, once.
+        object.__setattr__(self, "_by_name", {level.name: level for level in self.levels})
+
+    def level_for(self, ticket: Mapping[str, Any]) -> ServiceLevel:
+        """Return the first level that applies; the last one has no conditions."""
+        return next(level for level in self.levels if level.applies_to(ticket))
+
+    def level_named(self, name: str, ticket: Mapping[str, Any]) -> ServiceLevel:
+        """Return a level by name; one that the file does not have any more is replaced by what applies now."""
+        return self._by_name.get(name) or self.level_for(ticket)
+
+    def calendar(self, name: str, region: str | None) -> Calendar:
+        """Return a calendar in a region's own form; a name that no file has any more falls back on the last level's."""
+        if name not in self.calendars.named:
+            name = next(iter(self.levels[-1].goals.values())).calendar
+        return self.calendars.of(name, region)
+
+    def priority_of(self, priority: int | None, impact: int | None, urgency: int | None) -> int:
+        """Return the priority asked for, else that of impact × urgency, else the default."""
+        if priority is not None:
+            return priority
+        if impact is not None and urgency is not None:
+            return self.priority_matrix[impact][urgency - 1]
+        return self.default_priority
+
+    def group_of(self, region: str | None) -> str:
+        """Return the group that serves a region (T3); an unknown region is served by the default group."""
+        return self.region_groups.get(region or "", self.default_group)

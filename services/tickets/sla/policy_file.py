@@ -1,0 +1,176 @@
+"""The policy file: service levels, priorities and groups, read and checked once at start."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+
+from contracts.tickets import Target
+from contracts.words import Channel, TicketState
+from eventkit.errors import BadSettings
+from services.tickets.business_time.files import Calendars
+from services.tickets.sla.clock import OnChange, OnReopen
+from services.tickets.sla.policy import MATCHED, Goal, Policy, ServiceLevel
+
+_PRIORITIES = (1, 2, 3, 4)
+#: The fields of a goal beside the priorities: a span for all others, and the calendar.
+_ANY, _CALENDAR = "any", "calendar"
+_SPAN = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
+_WORKDAYS = re.compile(r"(\d+)\s*workdays?")
+_TARGETS = (Target.FIRST_RESPONSE, Target.NEXT_RESPONSE, Target.SOLUTION)
+#: The names that people write for fields of a ticket, where they differ from the table's.
+_FIELDS = {"group": "group_name"} | {name: name for name in MATCHED if name != "group_name"}
+
+_Share = Annotated[float, msgspec.Meta(gt=0, lt=1)]
+_Priority = Annotated[int, msgspec.Meta(ge=1, le=4)]
+_Goal = str | dict[int | str, str]
+
+
+class _Habits(msgspec.Struct, forbid_unknown_fields=True):
+    """What a level says, or leaves to the file's defaults."""
+
+    calendar: str | None = None
+    warn_at_shares: list[_Share] | None = None
+    pauses: dict[Target, list[TicketState]] | None = None
+    on_change: OnChange | None = None
+    on_reopen: OnReopen | None = None
+
+
+class _Level(_Habits, forbid_unknown_fields=True, kw_only=True):
+    name: str
+    when: dict[str, Any] = {}
+    first_response: _Goal | None = None
+    next_response: _Goal | None = None
+    solution: _Goal | None = None
+
+
+class _PolicyFile(msgspec.Struct, forbid_unknown_fields=True):
+    default_priority: _Priority
+    defaults: _Habits
+    levels: list[_Level]
+    priority_matrix: dict[int, list[_Priority]]
+    default_group: str
+    regions: dict[str, str]
+    group_leads: dict[str, str]
+
+
+def read_policy(path: Path, calendars: Calendars) -> Policy:
+    """Read a policy file. Raises BadSettings naming the file and everything that is wrong in it."""
+    try:
+        file = msgspec.yaml.decode(path.read_bytes(), type=_PolicyFile, strict=False)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise BadSettings(f"{path}: {error}") from None
+    faults: list[str] = []
+    levels = [_LevelReader(one, file.defaults, calendars, faults).read() for one in file.levels]
+    faults += _order_faults(levels)
+    rows = file.priority_matrix
+    if set(rows) != set(_PRIORITIES) or any(len(row) != 4 for row in rows.values()):
+        faults.append("priority_matrix: needs rows 1 to 4 of four priorities each")
+    if faults:
+        raise BadSettings(f"{path}: {'; '.join(faults)}")
+    return Policy(levels, calendars, file.default_priority, rows, file.default_group, file.regions, file.group_leads)
+
+
+def _order_faults(levels: list[ServiceLevel]) -> Iterator[str]:
+    names = [level.name for level in levels]
+    yield from (f"levels: {name!r} stands here twice" for name in sorted({n for n in names if names.count(n) > 1}))
+    if not levels or levels[-1].when:
+        yield "levels: the last one must have no `when`, so that every ticket has a level"
+    yield from (
+        f"levels: after {level.name!r}, which has no `when`, none is ever reached"
+        for level in levels[:-1]
+        if not level.when
+    )
+
+
+def seconds_of(span: str, day_s: int) -> int:
+    """Return the seconds of a span such as 30m, 1h30m or 3 workdays, each of `day_s`. Raises ValueError."""
+    if days := _WORKDAYS.fullmatch(span.strip()):
+        seconds = int(days[1]) * day_s
+    else:
+        found = _SPAN.fullmatch(span.strip())
+        hours, minutes, rest = found.groups(default="0") if found else ("0", "0", "0")
+        seconds = int(hours) * 3600 + int(minutes) * 60 + int(rest)
+    if seconds <= 0:
+        raise ValueError(f"{span!r} is not a span such as 30m, 4h, 1h30m or 3 workdays")
+    return seconds
+
+
+class _LevelReader:
+    """Turns one entry of the file into a service level, and notes what is wrong in it."""
+
+    def __init__(self, level: _Level, defaults: _Habits, calendars: Calendars, faults: list[str]) -> None:
+        self._level = level
+        self._defaults = defaults
+        self._calendars = calendars
+        self._faults = faults
+
+    def read(self) -> ServiceLevel:
+        shares = self._habit("warn_at_shares", [])
+        if sorted(set(shares)) != shares:
+            self._wrong("warn_at_shares", "must rise")
+        goals = {target: goal for target in _TARGETS if (goal := self._goal(target)) is not None}
+        if not goals:
+            self._wrong("solution", "a level needs a target at least")
+        pauses = self._habit("pauses", {})
+        if Target.OTHER in pauses or any(TicketState.OTHER in states for states in pauses.values()):
+            self._wrong("pauses", "names a target or a state that is not known")
+        return ServiceLevel(
+            self._level.name,
+            {_FIELDS.get(name, name): self._values(name, given) for name, given in self._level.when.items()},
+            goals,
+            tuple(shares),
+            {target: frozenset(states) for target, states in pauses.items()},
+            self._habit("on_change", OnChange.FROM_START),
+            self._habit("on_reopen", OnReopen.NEW),
+        )
+
+    def _wrong(self, place: str, reason: str) -> None:
+        self._faults.append(f"levels: {self._level.name}: {place}: {reason}")
+
+    def _habit(self, name: str, otherwise: Any) -> Any:
+        own, general = getattr(self._level, name), getattr(self._defaults, name)
+        return own if own is not None else general if general is not None else otherwise
+
+    def _values(self, name: str, given: Any) -> frozenset[Any]:
+        values = given if isinstance(given, list) else [given]
+        if name not in _FIELDS:
+            self._wrong(f"when.{name}", f"no such field: there are {', '.join(_FIELDS)}")
+        elif name == "channel" and (unknown := set(values) - {str(one) for one in Channel}):
+            self._wrong("when.channel", f"{', '.join(map(str, unknown))} is not known: there are {', '.join(Channel)}")
+        elif name in ("priority", "impact", "urgency") and not set(values) <= set(_PRIORITIES):
+            self._wrong(f"when.{name}", "has numbers from 1 to 4")
+        return frozenset(values)
+
+    def _goal(self, target: Target) -> Goal | None:
+        given = getattr(self._level, target.value)
+        if given is None:
+            return None
+        spans = {_ANY: given} if isinstance(given, str) else {str(key): span for key, span in given.items()}
+        calendar = spans.pop(_CALENDAR, None) or self._habit("calendar", None)
+        if calendar not in self._calendars.named:
+            known = ", ".join(sorted(self._calendars.named))
+            self._wrong(f"{target}.calendar", f"no calendar {calendar!r}: there are {known}")
+            return None
+        day_s = self._calendars.named[calendar].usual_day_s
+        return Goal(self._by_priority(target, spans, day_s), calendar)
+
+    def _by_priority(self, target: Target, spans: Mapping[str, str], day_s: int) -> dict[int, int]:
+        known = {_ANY, *map(str, _PRIORITIES)}
+        if unknown := set(spans) - known:
+            self._wrong(str(target), f"{', '.join(sorted(unknown))} is not one of {', '.join(sorted(known))}, calendar")
+        allowed = {}
+        for priority in _PRIORITIES:
+            span = spans.get(str(priority), spans.get(_ANY))
+            if span is None:
+                self._wrong(str(target), f"priority {priority} has no span, and there is no `any`")
+                continue
+            try:
+                allowed[priority] = seconds_of(span, day_s)
+            except ValueError as error:
+                self._wrong(str(target), str(error))
+        return allowed
