@@ -15,7 +15,7 @@ import amqp
 import msgspec
 from sqlalchemy.exc import DBAPIError
 
-from eventkit import broker
+from eventkit import broker, wire
 from eventkit.database import is_lost_connection, is_serialization_failure
 from eventkit.telemetry import log
 
@@ -28,13 +28,18 @@ _RETRY_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 
 class Incoming(msgspec.Struct, frozen=True, gc=False):
-    """A message as it came. account: who published it, when the publisher said so; the broker has checked that."""
+    """A message as it came.
+
+    account: who published it, when the publisher said so; the broker has checked that. unreadable: why its properties
+    could not be decoded.
+    """
 
     headers: dict[str, Any]
     body: bytes
     routing_key: str
     content_type: str
     account: str | None
+    unreadable: str | None = None
 
 
 class Outgoing(msgspec.Struct, frozen=True):
@@ -79,6 +84,7 @@ class QueueConsumer:
         """Consume until stopped. Lost connections are opened again; nothing is raised for an outage."""
         failures = 0
         while not self._stopping.is_set():
+            self.last_seen = monotonic()
             try:
                 self._open()
                 failures = 0
@@ -169,10 +175,12 @@ class QueueConsumer:
 
 def _incoming(message: Any) -> Incoming:
     properties = message.properties
+    headers = properties.get("application_headers") or {}
     return Incoming(
-        headers=properties.get("application_headers") or {},
+        headers=headers,
         body=message.body if isinstance(message.body, bytes) else str(message.body).encode(),
         routing_key=message.delivery_info["routing_key"],
         content_type=properties.get("content_type") or "",
         account=properties.get("user_id"),
+        unreadable=headers.get(wire.UNREADABLE),
     )

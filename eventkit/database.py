@@ -49,6 +49,8 @@ def open_engine(uri: str, *, name: str, pool_size: int = 10, planner: str = "", 
         max_overflow=pool_size,
         pool_pre_ping=False,
         pool_recycle=1800,
+        # What an error's text would show are people's names and words; it ends up in logs.
+        hide_parameters=True,
         **options,
     )
 

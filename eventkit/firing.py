@@ -164,9 +164,11 @@ class TimerFiring:
 
     def _put_off(self, timer: Timer, error: Exception) -> None:
         origin = getattr(error, "orig", None) or error
+        # What PostgreSQL says behind the first line are the row's values.
         with self._engine.begin() as connection:
             now = connection.execute(text("select now()")).scalar_one()
-            self._arm_again(Work(connection, source="", now=now), timer, f"{type(origin).__name__}: {origin}")
+            told = str(origin).partition("\n")[0]
+            self._arm_again(Work(connection, source="", now=now), timer, f"{type(origin).__name__}: {told}")
 
 
 def _put_off_in(work: Work, timer: Timer) -> None:

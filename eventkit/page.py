@@ -17,6 +17,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from eventkit.telemetry import log
 
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
+#: How long stopping waits for the page at most.
+_LOOK_S = 0.1
 Answer = tuple[int, str, bytes]
 
 
@@ -92,7 +94,7 @@ def serve_page(
 
     server = ThreadingHTTPServer((host, port), _request_handler(answer))
     server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, name="page", daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(_LOOK_S,), name="page", daemon=True).start()
     return server
 
 

@@ -107,6 +107,9 @@ class Partitions:
                 thread.start()
             following = (generation, partitions)
             while following == (generation, partitions) and not self._stopping.wait(LOOK_S):
+                if ended := [thread.name for thread in threads if not thread.is_alive()]:
+                    # Nobody would consume these queues any more; the process ends and its supervisor starts it again.
+                    raise RuntimeError(f"the consumer of {', '.join(ended)} ended with an error")
                 self.last_seen = min((consumer.last_seen for consumer in self._consumers), default=monotonic())
                 following = self._look() or following
                 self._share()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Mapping
+from hashlib import sha256
 from time import monotonic, perf_counter, time
 from typing import Any
 
@@ -27,6 +28,7 @@ from eventkit.telemetry import ServiceMetrics, log
 from eventkit.work import Work
 
 WORKERS = 8
+_LOOK_S = 0.25
 _CROSSING: tuple[type[RuleBroken | DeadlinePassed | Unavailable], ...] = (
     RuleBroken,
     NotFound,
@@ -131,8 +133,16 @@ class MethodCalling:
             work.flush()
             if keyed:
                 connection.execute(
-                    text("insert into eventkit.answer (key, method, answer) values (:key, :method, :answer)"),
-                    {"key": call.key, "method": call.method, "answer": bytes(reply.value)},
+                    text(
+                        "insert into eventkit.answer (key, method, answer, digest)"
+                        " values (:key, :method, :answer, :digest)"
+                    ),
+                    {
+                        "key": call.key,
+                        "method": call.method,
+                        "answer": bytes(reply.value),
+                        "digest": _digest(call.arguments),
+                    },
                 )
         self._on_commit(work)
         return reply
@@ -142,13 +152,21 @@ def _stored_answer(connection: Any, call: Call) -> Reply | None:
     # The same command twice at once: the second waits here for the first, and then finds its answer.
     connection.execute(text("select pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": call.key})
     row = connection.execute(
-        text("select method, answer from eventkit.answer where key = :key"), {"key": call.key}
+        text("select method, answer, digest from eventkit.answer where key = :key"), {"key": call.key}
     ).one_or_none()
     if row is None:
         return None
     if row.method != call.method:
         raise RuleBroken(f"the key was used for {row.method} before", field="idempotency-key")
+    if row.digest is not None and bytes(row.digest) != _digest(call.arguments):
+        raise RuleBroken("the key was used for something else before", field="idempotency-key")
     return Reply(value=msgspec.Raw(bytes(row.answer)))
+
+
+def _digest(arguments: Mapping[str, Any]) -> bytes:
+    """Return what tells two questions apart. The caller's scope may change between two tries of one command."""
+    asked = {name: value for name, value in arguments.items() if name != "scope"}
+    return sha256(msgspec.json.encode(asked, order="deterministic")).digest()
 
 
 class RpcServer:
@@ -176,6 +194,7 @@ class RpcServer:
         for worker in workers:
             worker.start()
         while not self._stopping.is_set():
+            self.last_seen = monotonic()
             try:
                 self._serve()
             except broker.LOST as error:
@@ -196,7 +215,7 @@ class RpcServer:
         self.problem = None
         while not self._stopping.is_set():
             self.last_seen = monotonic()
-            broker.drain(self._connection, 0.5)
+            broker.drain(self._connection, _LOOK_S)
             with self._writing:
                 self._connection.heartbeat_tick()
 
@@ -315,7 +334,7 @@ class RpcClient:
                 channel.events["basic_return"].add(self._on_return)
                 self._channel = channel
                 while not self._stopping.is_set():
-                    broker.drain(connection, 0.5)
+                    broker.drain(connection, _LOOK_S)
                     with self._writing:
                         connection.heartbeat_tick()
             except broker.LOST as error:

@@ -133,6 +133,7 @@ answer = Table(
     Column("key", Text, primary_key=True),
     Column("method", Text, nullable=False),
     Column("answer", LargeBinary, nullable=False),
+    Column("digest", LargeBinary, comment="SHA-256 of the arguments without the caller's scope"),
     _arrival("answered_at"),
     Index("answer_answered_at", "answered_at", postgresql_using="brin"),
     comment="Answers of commands by idempotency key, written in the command's own transaction",

@@ -7,6 +7,7 @@ files only ever add, so removing is done here too.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 from urllib.parse import quote
@@ -95,8 +96,7 @@ def wanted(definitions: Sequence[ServiceDefinition], found: Topology) -> Topolog
     queues, bindings = [Queue(INTAKE_QUEUE)], [Binding(broker.INTAKE, INTAKE_QUEUE, True, "#")]
     for definition in definitions:
         if types := handled_types(definition):
-            generation, partitions = generation_of(definition.name, found)
-            parts = partition_parts(definition.name, types, generation, partitions)
+            parts = _consumed(definition.name, types, found)
             exchanges += parts[0]
             queues += parts[1]
             bindings += parts[2]
@@ -106,14 +106,29 @@ def wanted(definitions: Sequence[ServiceDefinition], found: Topology) -> Topolog
     return Topology(frozenset(exchanges), frozenset(queues), frozenset(bindings))
 
 
-def generation_of(service: str, found: Topology) -> tuple[int, int]:
-    """Return a service's newest generation on the broker and its number of queues; (1, 1) when there is none."""
-    pattern = re.compile(rf"{re.escape(service)}\.(\d+)\.(\d+)")
-    numbers = [tuple(map(int, match.groups())) for queue in found.queues if (match := pattern.fullmatch(queue.name))]
-    if not numbers:
-        return 1, 1
-    newest = max(generation for generation, _ in numbers)
-    return newest, sum(generation == newest for generation, _ in numbers)
+def _consumed(service: str, types: Iterable[str], found: Topology) -> tuple[list[Exchange], list[Queue], list[Binding]]:
+    """Return what lies in front of a service, in the generation that is there.
+
+    Two generations lie there while `liaison partitions set` runs, or after it was cut off. Their order depends on what
+    is bound to which, so everything stays as it is until running that command again ends it.
+    """
+    generations = generations_of(service, found)
+    if len(generations) < 2:
+        generation, partitions = next(iter(generations.items()), (1, 1))
+        return partition_parts(service, types, generation, partitions)
+    ours = re.compile(rf"{re.escape(service)}\.\d+(\.\d+)?")
+    return (
+        [one for one in found.exchanges if ours.fullmatch(one.name)],
+        [one for one in found.queues if ours.fullmatch(one.name)],
+        [one for one in found.bindings if ours.fullmatch(one.target)],
+    )
+
+
+def generations_of(service: str, found: Topology) -> dict[int, int]:
+    """Return the generations of a service's queues on the broker, each with its number of queues."""
+    pattern = re.compile(rf"{re.escape(service)}\.(\d+)\.\d+")
+    numbers = (int(match[1]) for queue in found.queues if (match := pattern.fullmatch(queue.name)))
+    return dict(sorted(Counter(numbers).items()))
 
 
 def rights_of(definition: ServiceDefinition) -> Rights:
@@ -158,8 +173,8 @@ class Administration:
             if one["name"] and not one["name"].startswith("amq.")
         )
         queues = frozenset(
-            Queue(one["name"], one.get("type") == "quorum")
-            for one in self._call("GET", f"/queues/{VHOST}?columns=name,type,exclusive")
+            Queue(one["name"], all(one["arguments"].get(name) == value for name, value in _QUORUM.items()))
+            for one in self._call("GET", f"/queues/{VHOST}?columns=name,arguments,exclusive")
             if not one.get("exclusive")
         )
         names = {queue.name for queue in queues} | {exchange.name for exchange in exchanges}
@@ -205,6 +220,10 @@ class Administration:
     def _route(part: Binding) -> str:
         kind = "q" if part.target_is_queue else "e"
         return f"/bindings/{VHOST}/e/{quote(part.source, safe='')}/{kind}/{quote(part.target, safe='')}"
+
+    def cut_off(self, account: str) -> None:
+        """Close every connection that an account has open."""
+        self._call("DELETE", f"/connections/username/{quote(account, safe='')}", ok=(204, 404))
 
     def grant(self, rights: Rights, password: str) -> None:
         """Create or change an account."""

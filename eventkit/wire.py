@@ -13,6 +13,7 @@ from struct import Struct
 from typing import Any
 
 import amqp
+from amqp import method_framing
 from amqp.exceptions import UnexpectedFrame
 from amqp.transport import TCPTransport
 
@@ -29,6 +30,29 @@ _PROPERTIES = 0x8000 | 0x2000 | 0x1000 | 0x0080 | 0x0020
 _PERSISTENT = b"\x02"
 _RECEIVE_BYTES = 256 * 1024
 _NOTHING_YET = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR)
+
+
+#: The one header of a message whose properties cannot be decoded: why.
+UNREADABLE = "unreadable"
+
+
+class _Message(amqp.Message):  # type: ignore[misc]
+    """A message that can be refused even when its properties cannot be decoded.
+
+    Others may put into a header what Python has no value for, such as a timestamp past the year 9999. An exception here
+    would end the connection, the broker would deliver the message again, and nothing behind it would ever be read.
+    """
+
+    def _load_properties(self, class_id: int, buf: bytes, offset: int) -> int:
+        try:
+            return int(super()._load_properties(class_id, buf, offset))
+        except Exception as error:
+            self.properties = {"application_headers": {UNREADABLE: type(error).__name__}}
+            return offset
+
+
+# py-amqp has no other place to say which class received messages are made of.
+method_framing.Message = _Message
 
 
 class _Transport(TCPTransport):  # type: ignore[misc]

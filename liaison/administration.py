@@ -15,6 +15,7 @@ from eventkit import schema
 from eventkit import topology as broker_topology
 from eventkit.broker import queue_name
 from eventkit.database import open_engine
+from eventkit.errors import BrokenTopology
 from liaison import services
 from liaison.installation import Installation
 from liaison.terminal import console
@@ -129,19 +130,31 @@ def change_partitions(
         old, old_count = partitioning.current(connection)
     new = old + 1
     with broker_of(installation) as admin:
+        _check_interrupted(service, new, count, admin)
         fresh = broker_topology.partition_parts(service, types, new, count)
         _each(admin.declare, *fresh)
         say(f"{service}: {count} queues of generation {new} receive; generation {old} is being emptied")
-        exchanges, queues, bindings = broker_topology.partition_parts(service, types, old, old_count)
-        for binding in bindings[: len(types)]:
-            admin.remove(binding)
+        exchanges, queues, _ = broker_topology.partition_parts(service, types, old, old_count)
+        # All types at once: with a binding for each, one type of a subject would be in the new queue only, another
+        # still in the old one, which is handled first.
+        _each(admin.remove, exchanges)
         _wait_until_empty(admin, [queue.name for queue in queues], say)
         with engine.begin() as connection:
             partitioning.advance(connection, new, count)
         time.sleep(2 * partitioning.LOOK_S)
-        _each(admin.remove, queues, exchanges)
+        _each(admin.remove, queues)
     engine.dispose()
     say(f"{service} consumes {queue_name(service, new, 0)} … {queue_name(service, new, count - 1)}")
+
+
+def _check_interrupted(service: str, generation: int, count: int, admin: broker_topology.Administration) -> None:
+    """Raise BrokenTopology when an earlier run for another number was cut off: its queues may hold events already."""
+    found = broker_topology.generations_of(service, admin.found()).get(generation, count)
+    if found != count:
+        raise BrokenTopology(
+            f"an earlier run that was cut off has made {found} queues of generation {generation}: "
+            f"run `liaison partitions set {service} {found}` first"
+        )
 
 
 def _wait_until_empty(admin: broker_topology.Administration, queues: Sequence[str], say: Any) -> None:

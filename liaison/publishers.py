@@ -116,6 +116,8 @@ def _give_broker_account(installation: Installation, name: str, may: Sequence[st
         admin.declare(topology.Queue(queue, quorum=False))
         admin.declare(topology.Binding(topology.VERDICTS, queue, True, name))
         admin.grant(rights, password)
+        # Connections that were opened with the password of before would go on.
+        admin.cut_off(name)
     finally:
         admin.close()
     return password

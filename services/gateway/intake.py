@@ -142,6 +142,7 @@ def _offer(message: Incoming) -> Offer:
         body=message.body,
         routing_key=message.routing_key,
         account=message.account,
+        unreadable=message.unreadable,
     )
 
 

@@ -225,7 +225,11 @@ def caller_of(connection: Connection, token_hash: bytes) -> Caller | None:
 def accepted_event(connection: Connection, publisher_name: str, event_id: str) -> Row[Any] | None:
     """Return what is recorded of a publisher's accepted event."""
     return connection.execute(
-        text("select * from accepted where publisher = :publisher and id = :id"),
+        # By source and id, which is the key; a publisher has one source.
+        text(
+            "select a.* from accepted a join publisher p on p.source = a.source"
+            " where p.name = :publisher and a.publisher = p.name and a.id = :id"
+        ),
         {"publisher": publisher_name, "id": event_id},
     ).first()
 

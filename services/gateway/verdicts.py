@@ -77,6 +77,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
 
     headers: those of the envelope only; over HTTP as they came, (name, value) pairs of bytes, still percent-encoded.
     publisher: whose token it was (HTTP). routing_key, account: how and as whom it was published (AMQP).
+    unreadable: why the message's properties could not be decoded (AMQP).
     """
 
     door: str
@@ -87,6 +88,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     routing_key: str | None = None
     account: str | None = None
     traceparent: str | None = None
+    unreadable: str | None = None
 
     def as_sent(self) -> bytes:
         """Return content type, headers and body as bytes: what a refusal keeps, and what its digest is made of."""
@@ -137,6 +139,8 @@ def judge(offer: Offer, directory: Directory, mappings: Mappings, now: datetime)
     publisher: Publisher | None = None
     try:
         publisher = _sender(offer, directory)
+        if offer.unreadable is not None:
+            raise Refusal(400, "headers", f"cannot be decoded: {offer.unreadable}")
         raw = read_envelope(offer)
         if publisher is None:
             raise Refusal(403, "type", f"no publisher may send {offer.routing_key!r}")

@@ -52,7 +52,7 @@ class TicketsService:
         self.store.preload(
             request_keys=[key for event in events if (key := request_key(event.source, event.externalref))],
             numbers=[],
-            people=[event.data.requester for event in events if event.data.requester],
+            people=[one for event in events for one in (event.data.requester, event.data.assignee) if one],
         )
 
     @handles(TicketRequested, preload="load_requests", emits=_LIFE)
@@ -76,7 +76,7 @@ class TicketsService:
                 if not event.data.number and (key := request_key(event.source, event.externalref))
             ],
             numbers=[event.data.number for event in events if event.data.number],
-            people=[],
+            people=[event.data.assignee for event in events if event.data.assignee],
         )
 
     @handles(TicketUpdateRequested, preload="load_updates", emits=_LIFE)

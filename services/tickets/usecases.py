@@ -113,9 +113,15 @@ def _first_holder(
         group, assignee = request.group, request.assignee
     else:
         group = request.group or policy.group_of(region)
-        assignee = request.assignee or _choose(store, group, change.moment)
+        assignee = _still_here(store, request.assignee) or _choose(store, group, change.moment)
     store.moved(None, assignee)
     return group, assignee
+
+
+def _still_here(store: TicketStore, employee_number: str | None) -> str | None:
+    """Return somebody who may hold a ticket; None for one who is known to have left."""
+    person = store.people.get(employee_number) if employee_number else None
+    return None if person is not None and not person["active"] else employee_number
 
 
 def _choose(store: TicketStore, group: str, moment: datetime) -> str | None:
@@ -186,7 +192,10 @@ def _change_fields(store: TicketStore, policy: Policy, row: Row, request: Ticket
 def _change_holder(store: TicketStore, policy: Policy, row: Row, request: TicketUpdateRequested, change: Change) -> Row:
     group = None if request.ungrouped else request.group or row["group_name"]
     assignee = None if request.unassigned else request.assignee or row["assignee"]
-    return _assign(store, policy, row, group, assignee, change, reason="asked for" if assignee else "nobody named")
+    reason = "asked for" if assignee else "nobody named"
+    if not change.history and request.assignee and _still_here(store, request.assignee) is None:
+        assignee, reason = _choose(store, group or policy.default_group, change.moment), "the one asked for has left"
+    return _assign(store, policy, row, group, assignee, change, reason=reason)
 
 
 def _assign(
@@ -276,9 +285,12 @@ def _enter(store: TicketStore, policy: Policy, row: Row, state: TicketState, cha
     if state is before:
         return row
     store.note(row["number"], change.moment, change.actor, "state", before=str(before), after=str(state))
-    if before in FINISHED and state not in FINISHED:
+    reopening = before in FINISHED and state not in FINISHED
+    if reopening:
         row = _reopen(store, policy, row, change)
     row = store.tickets.change(row, state=state, state_since=change.moment)
+    if reopening and not change.history and row["assignee"] and _still_here(store, row["assignee"]) is None:
+        row = _pass_on(store, policy, row, change)
     if row["responded_at"] is None and state is not TicketState.NEW:
         row = _respond(store, policy, row, change)
     for clock in sla.clocks_of(store, policy, row):
@@ -346,19 +358,21 @@ def change_person(store: TicketStore, policy: Policy, person: PersonChanged, cha
         "away": [[span.begin_at.isoformat(), span.end_at.isoformat()] for span in person.away],
     }
     store.put_person(person.employee_number, known, values)
-    if not person.active and not change.history and known is not None and known["active"]:
+    if not person.active and not change.history and (known is None or known["active"]):
         _hand_over(store, policy, person.employee_number, change)
 
 
 def _hand_over(store: TicketStore, policy: Policy, leaver: str, change: Change) -> None:
     for row in store.open_tickets_of(leaver):
-        group = row["group_name"] or policy.default_group
-        candidates = [one for one in store.engineers_of(group) if one["employee_number"] != leaver]
-        chosen = _choose(store, group, change.moment) if candidates else None
-        chosen = None if chosen == leaver else chosen
         moment = max(change.moment, row["changed_at"])
-        current = store.tickets.change(row, changed_at=moment)
-        _assign(store, policy, current, group, chosen, Change(moment, change.actor), reason="the holder left")
+        _pass_on(store, policy, store.tickets.change(row, changed_at=moment), Change(moment, change.actor))
+
+
+def _pass_on(store: TicketStore, policy: Policy, row: Row, change: Change) -> Row:
+    """Give a leaver's ticket to somebody of its group, or to nobody: then the desk is told."""
+    group = row["group_name"] or policy.default_group
+    chosen = _choose(store, group, change.moment)
+    return _assign(store, policy, row, group, chosen, change, reason="the holder left")
 
 
 def _text(value: object) -> str | None:

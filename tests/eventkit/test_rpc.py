@@ -69,6 +69,19 @@ def test_a_command_sent_twice_with_one_key_changes_things_once(service: Any, cli
     assert service.one("select count(*) from effect") == 1
 
 
+def test_a_key_used_for_something_else_is_refused_and_the_callers_scope_does_not_matter(
+    service: Any, client: RpcClient
+) -> None:
+    service.start()
+    name = service.definition.name
+    first = client.call(name, "write", {"title": "x", "scope": {"kind": "own"}}, key="k1")
+    assert client.call(name, "write", {"scope": {"kind": "all"}, "title": "x"}, key="k1") == first
+    with pytest.raises(RuleBroken, match="something else") as caught:
+        client.call(name, "write", {"title": "y"}, key="k1")
+    assert caught.value.field == "idempotency-key"
+    assert service.one("select count(*) from effect") == 1
+
+
 def test_a_key_used_for_another_method_is_refused(service: Any, client: RpcClient) -> None:
     service.start()
     client.call(service.definition.name, "write", {"title": "x"}, key="k1")

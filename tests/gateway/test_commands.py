@@ -12,6 +12,7 @@ import pytest
 from amqp.exceptions import AccessRefused
 from click.testing import CliRunner, Result
 
+from eventkit import broker
 from liaison.events_check import check
 from liaison.publishers import publishers
 from liaison.tokens import tokens
@@ -70,6 +71,7 @@ def test_what_would_collide_is_refused_and_leaves_nothing(
 
 def test_rotating_voids_the_old_password_and_token(door: Door, run: Any) -> None:
     old = door.add("oa", "oa.*")
+    open_before = broker.connect(old.amqp_uri, name="test oa")
     result = run(publishers, "rotate", "oa")
     assert result.exit_code == 0, result.output
     token = value(result.output, "token")
@@ -78,6 +80,8 @@ def test_rotating_voids_the_old_password_and_token(door: Door, run: Any) -> None
     assert door.ask("GET", path, token).status_code == 404
     with pytest.raises(AccessRefused):
         door.publish(old, "oa.x", {}, b"{}")
+    with pytest.raises(broker.LOST):
+        open_before.channel()
     assert run(publishers, "rotate", "nobody").exit_code == 1
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -13,9 +14,9 @@ from eventkit import broker
 from tests.gateway.door import LOCKED_OUT, REQUESTED, Door, as_json, attributes, data
 
 
-def publish(door: Door, given: dict[str, Any], body: Any, *, key: str = LOCKED_OUT) -> None:
+def publish(door: Door, given: dict[str, Any], body: Any, *, key: str = LOCKED_OUT, **more: Any) -> None:
     """Publish in binary mode over the real broker, with the ERP's own account."""
-    headers = {f"ce-{name}": value for name, value in given.items()}
+    headers = {f"ce-{name}": value for name, value in given.items()} | more
     door.publish(door.erp, key, headers, as_json(body), content_type="application/json")
 
 
@@ -133,6 +134,19 @@ def test_whatever_comes_over_amqp_gets_a_verdict(door: Door, body: bytes, conten
     assert refusal["reason"]
 
 
+@pytest.mark.parametrize("name", ["ce-subject", "x-own"])
+def test_headers_that_cannot_be_decoded_get_a_verdict_and_stop_nobody(
+    door: Door, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    # A table's timestamp past the year 9999, as when milliseconds are taken for seconds; also in a header of their own.
+    monkeypatch.setattr("amqp.serialization.calendar.timegm", lambda _: 2**40)
+    publish(door, attributes(id="far"), data(), **{name: datetime(2026, 1, 1)})  # noqa: DTZ001
+    [(_, refusal)] = door.replies(door.erp)
+    assert refusal["field"] == "headers"
+    publish(door, attributes(id="after"), data())
+    assert door.emitted(2)[-1][0]["ce-id"] == "after"
+
+
 def test_odd_header_values_over_amqp_get_a_verdict(door: Door) -> None:
     for value in (b"\xff", 1.5, {"a": 1}, [1], None, b"\x00", "\ud800"):
         [refusal] = door.take(attributes() | {"subject": value}, data())
@@ -182,7 +196,8 @@ def test_a_publisher_learns_what_became_of_its_events(door: Door) -> None:
     found = ask("ok/1 号").json()
     assert (found["verdict"], found["becomes"], found["repeats"]) == ("accepted", REQUESTED, 1)
     # No service runs beside this gateway.
-    assert found["handled_by"] == {"tickets": "unknown", "notify": "unknown", "metrics": "unknown"}
+    services = ("tickets", "training", "knowledge", "notify", "metrics")
+    assert found["handled_by"] == dict.fromkeys(services, "unknown")
     found = ask("bad").json()
     assert (found["verdict"], found["field"]) == ("refused", "data.title")
     assert ask("never").status_code == 404

@@ -154,6 +154,37 @@ def test_a_leavers_open_tickets_are_handed_over(tickets: Desk) -> None:
     assert {row.assignee for row in tickets.rows("select assignee from ticket")} == {"E22"}
 
 
+def test_a_ticket_that_comes_back_to_somebody_who_has_left_goes_to_another(tickets: Desk, call: Any) -> None:
+    tickets.publish(engineer("E21", "华东支持组"))
+    eventually(lambda: tickets.one("select count(*) from person") == 1)
+    number = call("open_ticket", title="打不开", region="华东")["number"]
+    call("resolve_ticket", number=number, solution="重启")
+    tickets.publish(engineer("E21", "华东支持组", 2, active=False), engineer("E22", "华东支持组"))
+    eventually(lambda: tickets.one("select count(*) from person where version = 2 or employee_number = 'E22'") == 2)
+    assert call("reopen_ticket", number=number, reason="还是不行")["assignee"] == "E22"
+
+
+@pytest.mark.parametrize("wish", ["request", "update"])
+def test_nobody_who_has_left_is_given_a_ticket(tickets: Desk, wish: str) -> None:
+    tickets.publish(engineer("E21", "华东支持组", active=False))
+    named = {"assignee": "E21"}
+    tickets.publish(asked("ERP-1", **(named if wish == "request" else {})))
+    if wish == "update":
+        tickets.publish(update("ERP-1", 2, priority=2, **named))
+    tickets.start()
+    eventually(lambda: types(tickets)[-1:] == ["ticket.changed" if wish == "update" else "ticket.opened"])
+    assert tickets.rows("select assignee from ticket")[0].assignee is None
+
+
+def test_the_work_of_somebody_first_heard_of_as_a_leaver_is_handed_over(tickets: Desk) -> None:
+    tickets.publish(asked("ERP-1", assignee="E21"))
+    tickets.start()
+    eventually(lambda: types(tickets) == ["ticket.opened"])
+    tickets.publish(engineer("E21", "华东支持组", active=False))
+    eventually(lambda: "ticket.assigned" in types(tickets))
+    assert tickets.rows("select assignee from ticket")[0].assignee is None
+
+
 def test_an_older_version_of_a_person_changes_nothing(tickets: Desk) -> None:
     tickets.publish(engineer("E21", "华东支持组", 5), engineer("E21", "华南支持组", 4))
     tickets.start()

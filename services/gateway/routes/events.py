@@ -20,7 +20,7 @@ from services.gateway.storage import accepted_event, last_refusal
 from services.gateway.usecases import Outcome
 from services.gateway.verdicts import Accepted, Offer, Refused
 
-_ASKED = ("tickets", "notify", "metrics")
+_ASKED = ("tickets", "training", "knowledge", "notify", "metrics")
 _STATE_DEADLINE_S = 1.0
 _EVENT: dict[str, Any] = {
     "type": "object",
