@@ -67,7 +67,10 @@ class AwaySpan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PersonChanged(Fact, frozen=True, kw_only=True):
-    """The full state of a person; `version` rises with each change, an older one never overwrites a newer."""
+    """The full state of a person; `version` rises with each change, an older one never overwrites a newer.
+
+    `skills`: what an engineer knows; `capacity`: how many open tickets they hold at most, else the desk's own number.
+    """
 
     TYPE: ClassVar[str] = "liaison.person.changed.v1"
 
@@ -90,6 +93,8 @@ class PersonChanged(Fact, frozen=True, kw_only=True):
     joined_on: date | None = None
     active: bool = True
     away: tuple[AwaySpan, ...] = ()
+    skills: tuple[Name, ...] = ()
+    capacity: Annotated[int, msgspec.Meta(ge=0, le=10_000)] | None = None
 
 
 class FeedbackSubmitted(Fact, frozen=True, kw_only=True):

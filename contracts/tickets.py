@@ -162,6 +162,23 @@ class SlaMet(_ClockFact, frozen=True, kw_only=True):
     stopped_at: Moment
 
 
+class DutyUncovered(Fact, frozen=True, kw_only=True):
+    """Nobody will be on duty on a post of the roster (T13). `level`: 1 key user, 2 specialist, 3 team, 4 vendor (T4).
+
+    `absent`: who would be, but is away or has left. `goes_on`: nobody knows yet when it ends.
+    """
+
+    TYPE: ClassVar[str] = "liaison.duty.uncovered.v1"
+
+    group: Name
+    level: int
+    group_lead: EmployeeNumber | None = None
+    begin_at: Moment
+    end_at: Moment
+    absent: tuple[EmployeeNumber, ...] = ()
+    goes_on: bool = False
+
+
 class _FeedbackFact(Fact, frozen=True, kw_only=True):
     """One piece of feedback (T9). `author` is absent when it was anonymous; `owner`: the one person who follows it up.
 

@@ -27,6 +27,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
         "Search, what is missing, the index: how it stands, rebuild it, measure it.",
     ),
     "people": ("liaison.people:people", "What is kept of people: erase it on request."),
+    "duty": ("liaison.duty:duty", "Load and show the duty roster."),
     "sla": ("liaison.sla:sla", "Reckon service levels: due moments and open time."),
     "replay": ("liaison.replay:replay", "Import another desk's log as events."),
 }

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, BinaryIO
 from zoneinfo import ZoneInfo
@@ -12,13 +11,11 @@ from zoneinfo import ZoneInfo
 import click
 import msgspec
 from rich.table import Table
-from sqlalchemy import text
 
-from eventkit.database import open_engine
 from eventkit.errors import BadSettings
-from eventkit.work import Work
 from liaison.installation import Installation
 from liaison.terminal import console
+from liaison.transactions import transaction
 from services.tickets.business_time.cases import answer
 from services.tickets.business_time.files import read_calendars
 from services.tickets.business_time.parts import Fault
@@ -72,22 +69,10 @@ def compute(file: BinaryIO) -> None:
 def explain(ticket: str) -> None:
     """Show why TICKET's targets are due when they are: each span that counted or was skipped, and why."""
     policy = Settings.from_env(os.environ).policy
-    with _tickets() as store:
-        answer = explain_ticket(store, policy, {"number": ticket, "scope": {"kind": "all"}})
+    with transaction(Installation.load(), "tickets") as work:
+        answer = explain_ticket(TicketStore(work), policy, {"number": ticket, "scope": {"kind": "all"}})
     for clock in answer["clocks"]:
         console.print(_clock_table(clock))
-
-
-@contextmanager
-def _tickets() -> Iterator[TicketStore]:
-    """Give what the tickets service has stored, to look at; nothing is written."""
-    engine = open_engine(Installation.load().database_uri("tickets"), name="liaison sla")
-    try:
-        with engine.connect() as connection:
-            now = connection.execute(text("select now()")).scalar_one()
-            yield TicketStore(Work(connection, source="/liaison/tickets", now=now))
-    finally:
-        engine.dispose()
 
 
 def _clock_table(clock: Mapping[str, Any]) -> Table:

@@ -73,6 +73,8 @@ TABLE: Mapping[str, Mapping[Role, Scope]] = MappingProxyType(
         "tickets.close": _row(requester=_O, engineer=_G, lead=_G, admin=_A),
         "tickets.comment": _row(requester=_O, engineer=_G, lead=_G, manager=_D, admin=_A),
         "tickets.audit": _row(engineer=_G, lead=_G, manager=_D, admin=_A),
+        "duty.read": _row(engineer=_G, lead=_G, admin=_A),
+        "duty.write": _row(lead=_G, admin=_A),
         "courses.list": _row(requester=_A, engineer=_A, lead=_A, manager=_A, trainer=_A, admin=_A),
         "courses.read": _row(requester=_A, engineer=_A, lead=_A, manager=_A, trainer=_A, admin=_A),
         "courses.write": _row(trainer=_A, admin=_A),

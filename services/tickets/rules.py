@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from contracts.gateway import AwaySpan
 from contracts.words import TicketState
 
 #: A live event's own time is believed when it lies this close to its arrival (design: the event).
@@ -24,27 +22,9 @@ AWAITING = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Engineer:
-    """Somebody who can hold tickets. open_count: tickets held now."""
-
-    employee_number: str
-    active: bool
-    away: Sequence[AwaySpan]
-    open_count: int
-
-    def is_there(self, moment: datetime) -> bool:
-        """Tell whether the engineer works here and is not away."""
-        return self.active and not any(span.begin_at <= moment < span.end_at for span in self.away)
-
-
-def choose_engineer(engineers: Sequence[Engineer], moment: datetime) -> str | None:
-    """Return who takes the next ticket of a group: the least loaded who is there; None when nobody is (T3).
-
-    Equal loads go by employee number, so that the same facts always give the same answer.
-    """
-    there = [one for one in engineers if one.is_there(moment)]
-    return min(there, key=lambda one: (one.open_count, one.employee_number)).employee_number if there else None
+def is_begun(state: TicketState | str) -> bool:
+    """Tell whether a ticket's holder has worked on it."""
+    return state != TicketState.NEW
 
 
 def believed_moment(time: datetime, arrived_at: datetime, *, history: bool) -> datetime:

@@ -12,6 +12,8 @@ from eventkit.envelope import Event
 from eventkit.service import Configured, Stored, answers, fires, handles
 from eventkit.timers import Timer
 from services.tickets import calls, usecases
+from services.tickets.duty import calls as duty_calls
+from services.tickets.duty import usecases as duty
 from services.tickets.feedback import calls as feedback_calls
 from services.tickets.feedback import usecases as feedback
 from services.tickets.feedback.storage import FeedbackStore
@@ -134,6 +136,42 @@ class TicketsService:
         """A target is missed."""
         sla.clock_fell_due(self.store, self.settings.policy, timer.payload, self.store.work.now)
 
+    def load_queues(self, timers: Sequence[Timer]) -> None:
+        """Lock the tickets that wait: subject first."""
+        self.store.waiting_in([timer.key for timer in timers])
+
+    @fires("draw", preload="load_queues", emits=(facts.TicketAssigned,))
+    def on_draw(self, timer: Timer) -> None:
+        """Somebody may have room for what waits in a group's queue."""
+        duty.draw(self.store, self.settings.policy, timer.key, Change(self.store.work.now))
+
+    def load_unbegun(self, timers: Sequence[Timer]) -> None:
+        """Lock the tickets that may be evened out: subject first."""
+        for timer in timers:
+            self.store.open_tickets_in(timer.key)
+
+    @fires("even_out", preload="load_unbegun", emits=(facts.TicketAssigned,))
+    def on_even_out(self, timer: Timer) -> None:
+        """Some hold far more than others."""
+        duty.even_out(self.store, self.settings.policy, timer.key, Change(self.store.work.now))
+
+    def load_absentees(self, timers: Sequence[Timer]) -> None:
+        """Lock the tickets of people who go away: subject first."""
+        for timer in timers:
+            self.store.open_tickets_of(timer.payload["person"])
+
+    @fires("absence", preload="load_absentees", emits=(facts.TicketAssigned,))
+    def on_absence(self, timer: Timer) -> None:
+        """Somebody goes away: what cannot wait is handed over."""
+        person = self.store.people.get(timer.payload["person"])
+        if person is not None:
+            duty.hand_over(self.store, self.settings.policy, person, Change(self.store.work.now), reason="holder away")
+
+    @fires("duty_watch", emits=(facts.DutyUncovered,))
+    def on_duty_watch(self, timer: Timer) -> None:
+        """The roster is looked over for gaps."""
+        duty.watch(self.store, self.settings.policy, Change(self.store.work.now))
+
     @answers(command=True, emits=_LIFE)
     def open_ticket(self, arguments: Mapping[str, Any]) -> Any:
         """Open a ticket for a caller."""
@@ -188,6 +226,26 @@ class TicketsService:
     def explain_sla(self, arguments: Mapping[str, Any]) -> Any:
         """Show a ticket's clocks, each counted and skipped span with its reason."""
         return sla_calls.explain_ticket(self.store, self.settings.policy, arguments)
+
+    @answers()
+    def ticket_assignments(self, arguments: Mapping[str, Any]) -> Any:
+        """Show why a ticket was given to whom."""
+        return duty_calls.assignments(self.store, arguments)
+
+    @answers(command=True)
+    def load_roster(self, arguments: Mapping[str, Any]) -> Any:
+        """Take in a duty roster."""
+        return duty_calls.load_roster(self.store, self.settings.policy, arguments, self.store.work.actor)
+
+    @answers(command=True)
+    def swap_duty(self, arguments: Mapping[str, Any]) -> Any:
+        """Let one take over another's duty."""
+        return duty_calls.swap_duty(self.store, self.settings.policy, arguments, self.store.work.actor)
+
+    @answers()
+    def show_duty(self, arguments: Mapping[str, Any]) -> Any:
+        """Show who is on duty, and when nobody will be."""
+        return duty_calls.show_duty(self.store, self.settings.policy, arguments)
 
     @answers(command=True, emits=(facts.FeedbackReceived,))
     def submit_feedback(self, arguments: Mapping[str, Any]) -> Any:

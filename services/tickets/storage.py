@@ -1,157 +1,21 @@
-"""The tickets service's tables, and how a transaction reads and writes them."""
+"""How a transaction reads and writes tickets, their clocks, comments and changes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    DateTime,
-    Float,
-    Identity,
-    Index,
-    Integer,
-    MetaData,
-    SmallInteger,
-    Table,
-    Text,
-    and_,
-    func,
-    or_,
-    select,
-    text,
-)
-from sqlalchemy import (
-    Sequence as Numbers,
-)
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy import and_, exists, or_, select, text
 
 from contracts.tickets import Target
+from contracts.words import TicketState
 from eventkit.work import Row, Work
+from services.tickets.duty.storage import DutyStore
 from services.tickets.rules import FINISHED
+from services.tickets.tables import clock, metadata, person, ticket, ticket_change, ticket_comment
 
-metadata = MetaData()
-_moment = DateTime(timezone=True)
-_OPEN = text("state not in ('resolved', 'closed')")
-
-ticket_number = Numbers("ticket_number", metadata=metadata)
-
-ticket = Table(
-    "ticket",
-    metadata,
-    Column("number", Text, primary_key=True),
-    Column("request_key", Text, unique=True, comment="source and externalref of the request; null without externalref"),
-    Column("externalref", Text),
-    Column("title", Text, nullable=False),
-    Column("description", Text, nullable=False),
-    Column("state", Text, nullable=False),
-    Column("state_since", _moment, nullable=False),
-    Column("priority", SmallInteger, nullable=False),
-    Column("impact", SmallInteger),
-    Column("urgency", SmallInteger),
-    Column("channel", Text, nullable=False),
-    Column("requester", Text),
-    Column("requester_known", Boolean, nullable=False),
-    Column("assignee", Text),
-    Column("group_name", Text),
-    Column("region", Text),
-    Column("department", Text),
-    Column("category", Text),
-    Column("subcategory", Text),
-    Column("problem_code", Text),
-    Column("opened_at", _moment, nullable=False),
-    Column("changed_at", _moment, nullable=False, comment="the moment of the last change; none is earlier"),
-    Column("responded_at", _moment),
-    Column("resolved_at", _moment),
-    Column("resolved_by", Text),
-    Column("closed_at", _moment),
-    Column("solution", Text, nullable=False),
-    Column("due_response_at", _moment),
-    Column("due_next_response_at", _moment),
-    Column("due_solution_at", _moment),
-    Column("next_response_cycle", Integer, nullable=False),
-    Column("reopen_count", Integer, nullable=False),
-    Column("occurrences", Integer, nullable=False),
-    Column("history", Boolean, nullable=False),
-    Index("ticket_open_by_assignee", "assignee", postgresql_where=_OPEN),
-    Index("ticket_open_by_due", "due_solution_at", "number", postgresql_where=_OPEN),
-    Index("ticket_by_requester", "requester", "number"),
-    Index("ticket_by_group", "group_name", "number"),
-    Index("ticket_by_department", "department", "number"),
-)
-
-ticket_change = Table(
-    "ticket_change",
-    metadata,
-    Column("id", BigInteger, Identity(always=True), primary_key=True),
-    Column("number", Text, nullable=False),
-    Column("at", _moment, nullable=False),
-    Column("actor", Text, comment="who: an employee, a publisher, or null for Liaison itself"),
-    Column("field", Text, nullable=False),
-    Column("before", Text),
-    Column("after", Text),
-    Column("reason", Text, nullable=False),
-    Index("ticket_change_by_number", "number", "id"),
-    comment="Who changed what, when and why (S4)",
-)
-
-ticket_comment = Table(
-    "ticket_comment",
-    metadata,
-    Column("id", Text, primary_key=True),
-    Column("number", Text, nullable=False),
-    Column("at", _moment, nullable=False),
-    Column("actor", Text),
-    Column("body", Text, nullable=False),
-    Column("is_public", Boolean, nullable=False),
-    Index("ticket_comment_by_number", "number", "at"),
-)
-
-clock = Table(
-    "clock",
-    metadata,
-    Column("id", Text, primary_key=True, comment="ticket/target/cycle"),
-    Column("number", Text, nullable=False),
-    Column("target", Text, nullable=False),
-    Column("cycle", Integer, nullable=False),
-    Column("started_at", _moment, nullable=False),
-    Column("target_s", Integer, nullable=False, comment="open seconds"),
-    Column("calendar", Text, nullable=False),
-    Column("level", Text, nullable=False, comment="the service level's name in the policy file"),
-    Column("due_at", _moment, nullable=False),
-    Column("spent_s", Float, nullable=False, comment="open seconds used up before started_at"),
-    Column("pauses", JSONB, nullable=False, comment="begin_at, end_at, by, why; the last has no end while it lasts"),
-    Column("told", JSONB, nullable=False, comment="the shares of which a warning went out"),
-    Column("stopped_at", _moment),
-    Column("missed_due_at", _moment),
-    Index("clock_by_number", "number"),
-)
-
-person = Table(
-    "person",
-    metadata,
-    Column("employee_number", Text, primary_key=True),
-    Column("version", BigInteger, nullable=False),
-    Column("department", Text),
-    Column("region", Text),
-    Column("groups", ARRAY(Text), nullable=False),
-    Column("is_engineer", Boolean, nullable=False),
-    Column("active", Boolean, nullable=False),
-    Column("away", JSONB, nullable=False),
-    Index("person_groups", "groups", postgresql_using="gin"),
-)
-
-_HELD = (
-    select(func.count())
-    .where(ticket.c.assignee == person.c.employee_number, _OPEN)
-    .correlate(person)
-    .scalar_subquery()
-    .label("held")
-)
+__all__ = ["FORGET", "TicketStore", "clock_id", "metadata"]
 
 
 class TicketStore:
@@ -164,12 +28,9 @@ class TicketStore:
         self._clocks = work.rows(clock)
         self._changes = work.rows(ticket_change)
         self._comments = work.rows(ticket_comment)
+        self.duty = DutyStore(work, self.people)
         self._numbers: list[int] = []
-        self._engineers: dict[str, list[Row]] = {}
-        # How many open tickets people held when they were read, and what this transaction has changed about that.
-        self._held: dict[str, int] = {}
-        self._moves: dict[str, int] = {}
-        self._changed_people: set[str] = set()
+        self._queues: dict[str, bool] = {}
 
     def reserve_numbers(self, count: int) -> None:
         """Draw running numbers for tickets about to be opened, in one statement."""
@@ -250,42 +111,14 @@ class TicketStore:
         kept = ("at", "actor", "field", "before", "after", "reason")
         return [{name: row[name] for name in kept} for row in self.work.connection.execute(statement).mappings()]
 
-    def put_person(self, employee_number: str, known: Row | None, values: Mapping[str, Any]) -> None:
+    def put_person(self, employee_number: str, known: Row | None, values: Mapping[str, Any]) -> Row:
         """Write what is kept of a person."""
         if known is None:
-            self.people.add(employee_number=employee_number, **values)
+            row = self.people.add(employee_number=employee_number, **values)
         else:
-            self.people.change(known, **values)
-        self._changed_people.add(employee_number)
-
-    def engineers_of(self, group: str) -> Sequence[Row]:
-        """Return the engineers of a group: as the database has them, with this transaction's changes."""
-        if group not in self._engineers:
-            statement = select(person, _HELD).where(person.c.groups.contains([group]), person.c.is_engineer)
-            found = [dict(row) for row in self.work.connection.execute(statement).mappings()]
-            self._held |= {row["employee_number"]: row.pop("held") for row in found}
-            self._engineers[group] = found
-        stored = [row for row in self._engineers[group] if row["employee_number"] not in self._changed_people]
-        changed = [row for number in sorted(self._changed_people) if (row := self.people.get(number)) is not None]
-        return stored + [row for row in changed if row["is_engineer"] and group in row["groups"]]
-
-    def open_count(self, employee_number: str) -> int:
-        """Return how many open tickets somebody holds, this transaction's changes included."""
-        if employee_number not in self._held:
-            statement = select(_HELD).where(person.c.employee_number == employee_number)
-            self._held[employee_number] = self.work.connection.execute(statement).scalar() or 0
-        return self._held[employee_number] + self._moves.get(employee_number, 0)
-
-    def moved(self, before: str | None, after: str | None) -> None:
-        """Keep the open counts right while tickets change hands within the transaction."""
-        self._move(before, -1)
-        self._move(after, 1)
-
-    def _move(self, employee_number: str | None, count: int) -> None:
-        if employee_number:
-            before = self._moves.get(employee_number, 0)
-            self._moves[employee_number] = before + count
-            self.work.on_undo(lambda: self._moves.update({employee_number: before}))
+            row = self.people.change(known, **values)
+        self.duty.changed_people.add(employee_number)
+        return row
 
     def open_tickets_of(self, assignee: str) -> list[Row]:
         """Lock and return the open tickets that somebody holds."""
@@ -294,6 +127,29 @@ class TicketStore:
             for row in self.tickets.find(and_(ticket.c.assignee == assignee, ticket.c.state.not_in(FINISHED)))
             if row["assignee"] == assignee and row["state"] not in FINISHED
         ]
+
+    def has_queue(self, group: str) -> bool:
+        """Tell whether tickets wait in a group's queue, this transaction's among them."""
+        if group not in self._queues:
+            statement = select(exists().where(ticket.c.group_name == group, ticket.c.waits))
+            self._queues[group] = bool(self.work.connection.execute(statement).scalar())
+        return self._queues[group]
+
+    def joined_queue(self, group: str) -> None:
+        """Know that a ticket of this transaction waits in a group's queue."""
+        self._queues[group] = True
+
+    def waiting_in(self, groups: Iterable[str]) -> list[Row]:
+        """Lock and return the tickets in the queues of groups."""
+        condition = and_(ticket.c.group_name.in_(list(groups)), ticket.c.waits)
+        return [row for row in self.tickets.find(condition) if row["waits"]]
+
+    def open_tickets_in(self, group: str) -> list[Row]:
+        """Lock and return a group's open tickets that somebody holds and nobody has begun."""
+        condition = and_(
+            ticket.c.group_name == group, ticket.c.state == TicketState.NEW, ticket.c.assignee.is_not(None)
+        )
+        return [row for row in self.tickets.find(condition) if row["state"] == TicketState.NEW and row["assignee"]]
 
     def listed(
         self, scope: Mapping[str, Any], filters: Mapping[str, Any], *, after: str | None, limit: int
@@ -351,6 +207,12 @@ def _scope_condition(scope: Mapping[str, Any]) -> Any:
 
 #: What erases a person (S6): who they are, and what they wrote. Numbers of tickets and moments stay.
 FORGET = (
+    "delete from duty_shift where person = :number",
+    "update duty_shift set stand_in = null where stand_in = :number",
+    "delete from duty_swap where :number in (giver, taker)",
+    "update assignment set person = nullif(person, :number), judged = (select coalesce(jsonb_agg(one), '[]') from"
+    " jsonb_array_elements(judged) one where one ->> 'person' <> :number)"
+    " where person = :number or judged @> jsonb_build_array(jsonb_build_object('person', cast(:number as text)))",
     "delete from person where employee_number = :number",
     "update ticket set description = '' where requester = :number",
     "update ticket_comment set body = '' where actor = :number",

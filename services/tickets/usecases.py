@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import enum
-from datetime import datetime
 from typing import TYPE_CHECKING
 
-from contracts.gateway import AwaySpan, PersonChanged, TicketRequested, TicketUpdateRequested
+from contracts.gateway import PersonChanged, TicketRequested, TicketUpdateRequested
 from contracts.tickets import (
     TicketAssigned,
     TicketChanged,
@@ -23,13 +22,25 @@ from contracts.words import TicketState
 from eventkit.envelope import new_id
 from eventkit.errors import BadMessage
 from services.tickets import rules
-from services.tickets.rules import AWAITING, FINISHED, Engineer
+from services.tickets.duty import usecases as duty
+from services.tickets.rules import AWAITING, FINISHED
 from services.tickets.sla import usecases as sla
 from services.tickets.sla.policy import Policy
 from services.tickets.telling import Change, Row, tell
 
 if TYPE_CHECKING:
     from services.tickets.storage import TicketStore
+
+
+#: What every ticket begins with.
+_FRESH = {
+    "solution": "",
+    "reopen_count": 0,
+    "next_response_cycle": 0,
+    "occurrences": 1,
+    "support_level": duty.SPECIALIST,
+    "waits": False,
+}
 
 
 def request_key(source: str, externalref: str | None) -> str | None:
@@ -54,6 +65,8 @@ def open_ticket(
         return str(row["number"])
     row = _new_ticket(store, policy, request, change, request_key(source, externalref), externalref)
     row = sla.open_clocks(store, policy, row, change)
+    if row["assignee"] is None and not change.history:
+        row = duty.place(store, policy, row, change)
     store.note(row["number"], change.moment, change.actor, "state", after=row["state"])
     store.note(row["number"], change.moment, change.actor, "group", after=row["group_name"])
     store.note(row["number"], change.moment, change.actor, "assignee", after=row["assignee"])
@@ -73,7 +86,9 @@ def _new_ticket(
 ) -> Row:
     requester = store.people.get(request.requester) if request.requester else None
     region = request.region or (requester["region"] if requester else None)
-    group, assignee = _first_holder(store, policy, request, region, change)
+    group = request.group if change.history else request.group or policy.group_of(region)
+    assignee = request.assignee if change.history else _still_here(store, request.assignee)
+    store.duty.moved(None, assignee)
     return store.tickets.add(
         number=rules.ticket_number(change.moment.year, store.next_number()),
         request_key=key,
@@ -97,47 +112,15 @@ def _new_ticket(
         problem_code=request.problem_code,
         opened_at=change.moment,
         changed_at=change.moment,
-        solution="",
-        reopen_count=0,
-        next_response_cycle=0,
-        occurrences=1,
         history=change.history,
+        **_FRESH,
     )
-
-
-def _first_holder(
-    store: TicketStore, policy: Policy, request: TicketRequested, region: str | None, change: Change
-) -> tuple[str | None, str | None]:
-    """Return group and assignee: those asked for, else the region's (T3); history is taken as it was."""
-    if change.history:
-        group, assignee = request.group, request.assignee
-    else:
-        group = request.group or policy.group_of(region)
-        assignee = _still_here(store, request.assignee) or _choose(store, group, change.moment)
-    store.moved(None, assignee)
-    return group, assignee
 
 
 def _still_here(store: TicketStore, employee_number: str | None) -> str | None:
     """Return somebody who may hold a ticket; None for one who is known to have left."""
     person = store.people.get(employee_number) if employee_number else None
     return None if person is not None and not person["active"] else employee_number
-
-
-def _choose(store: TicketStore, group: str, moment: datetime) -> str | None:
-    engineers = [
-        Engineer(
-            row["employee_number"],
-            row["active"],
-            [
-                AwaySpan(begin_at=datetime.fromisoformat(begin), end_at=datetime.fromisoformat(end))
-                for begin, end in row["away"]
-            ],
-            store.open_count(row["employee_number"]),
-        )
-        for row in store.engineers_of(group)
-    ]
-    return rules.choose_engineer(engineers, moment)
 
 
 def update_ticket(
@@ -192,10 +175,10 @@ def _change_fields(store: TicketStore, policy: Policy, row: Row, request: Ticket
 def _change_holder(store: TicketStore, policy: Policy, row: Row, request: TicketUpdateRequested, change: Change) -> Row:
     group = None if request.ungrouped else request.group or row["group_name"]
     assignee = None if request.unassigned else request.assignee or row["assignee"]
-    reason = "asked for" if assignee else "nobody named"
     if not change.history and request.assignee and _still_here(store, request.assignee) is None:
-        assignee, reason = _choose(store, group or policy.default_group, change.moment), "the one asked for has left"
-    return _assign(store, policy, row, group, assignee, change, reason=reason)
+        row = _assign(store, policy, row, group, row["assignee"], change, reason="asked for")
+        return duty.pass_on(store, policy, row, change, reason="the one asked for has left")
+    return _assign(store, policy, row, group, assignee, change, reason="asked for" if assignee else "nobody named")
 
 
 def _assign(
@@ -215,8 +198,10 @@ def _assign(
         if old != new:
             store.note(row["number"], change.moment, change.actor, field, before=old, after=new, reason=reason)
     if row["state"] not in FINISHED:
-        store.moved(before[1], assignee)
-    row = store.tickets.change(row, group_name=group, assignee=assignee)
+        store.duty.moved(before[1], assignee)
+    row = store.tickets.change(row, group_name=group, assignee=assignee, waits=False)
+    if before[0] and before[1] and not change.history:
+        duty.look(store, [before[0]], change)
     tell(
         store,
         TicketAssigned,
@@ -289,8 +274,8 @@ def _enter(store: TicketStore, policy: Policy, row: Row, state: TicketState, cha
     if reopening:
         row = _reopen(store, policy, row, change)
     row = store.tickets.change(row, state=state, state_since=change.moment)
-    if reopening and not change.history and row["assignee"] and _still_here(store, row["assignee"]) is None:
-        row = _pass_on(store, policy, row, change)
+    if reopening and not change.history and _still_here(store, row["assignee"]) is None:
+        row = duty.pass_on(store, policy, row, change, reason="reopened, and the holder left")
     if row["responded_at"] is None and state is not TicketState.NEW:
         row = _respond(store, policy, row, change)
     for clock in sla.clocks_of(store, policy, row):
@@ -315,8 +300,13 @@ def _respond(store: TicketStore, policy: Policy, row: Row, change: Change) -> Ro
 
 
 def _resolve(store: TicketStore, policy: Policy, row: Row, change: Change) -> Row:
-    store.moved(row["assignee"], None)
-    row = store.tickets.change(row, resolved_at=change.moment, resolved_by=row["resolved_by"] or row["assignee"])
+    store.duty.moved(row["assignee"], None)
+    if row["group_name"] and not change.history:
+        duty.look(store, [row["group_name"]], change)
+        duty.loads_changed(store, policy, row["group_name"])
+    row = store.tickets.change(
+        row, waits=False, resolved_at=change.moment, resolved_by=row["resolved_by"] or row["assignee"]
+    )
     responded_at = row["responded_at"]
     tell(
         store,
@@ -335,7 +325,7 @@ def _resolve(store: TicketStore, policy: Policy, row: Row, change: Change) -> Ro
 
 def _reopen(store: TicketStore, policy: Policy, row: Row, change: Change) -> Row:
     """Start the next cycle; what its solution clock is given, the service level says."""
-    store.moved(None, row["assignee"])
+    store.duty.moved(None, row["assignee"])
     count = row["reopen_count"] + 1
     row = store.tickets.change(row, reopen_count=count, resolved_at=None, resolved_by=None, closed_at=None)
     row = sla.reopened(store, policy, row, change)
@@ -355,24 +345,28 @@ def change_person(store: TicketStore, policy: Policy, person: PersonChanged, cha
         "groups": list(person.groups),
         "is_engineer": "engineer" in person.roles,
         "active": person.active,
+        "skills": list(person.skills),
+        "capacity": person.capacity,
         "away": [[span.begin_at.isoformat(), span.end_at.isoformat()] for span in person.away],
     }
-    store.put_person(person.employee_number, known, values)
-    if not person.active and not change.history and (known is None or known["active"]):
-        _hand_over(store, policy, person.employee_number, change)
-
-
-def _hand_over(store: TicketStore, policy: Policy, leaver: str, change: Change) -> None:
-    for row in store.open_tickets_of(leaver):
-        moment = max(change.moment, row["changed_at"])
-        _pass_on(store, policy, store.tickets.change(row, changed_at=moment), Change(moment, change.actor))
-
-
-def _pass_on(store: TicketStore, policy: Policy, row: Row, change: Change) -> Row:
-    """Give a leaver's ticket to somebody of its group, or to nobody: then the desk is told."""
-    group = row["group_name"] or policy.default_group
-    chosen = _choose(store, group, change.moment)
-    return _assign(store, policy, row, group, chosen, change, reason="the holder left")
+    row = store.put_person(person.employee_number, known, values)
+    if change.history:
+        return
+    if not person.active and (known is None or known["active"]):
+        duty.hand_over(store, policy, row, change, reason="the holder left")
+    for span in person.away if person.active else ():
+        if span.end_at > store.work.now:
+            key = f"{person.employee_number}/{span.begin_at.isoformat()}"
+            store.work.arm(
+                "absence",
+                key=key,
+                subject=f"person {person.employee_number}",
+                due_at=span.begin_at,
+                payload={"person": person.employee_number},
+            )
+    duty.look(store, person.groups, change)
+    for group in person.groups:
+        duty.loads_changed(store, policy, group)
 
 
 def _text(value: object) -> str | None:

@@ -77,11 +77,43 @@ SLA: dict[str, Any] = {
         }
     ],
 }
+DECISION: dict[str, Any] = {
+    "at": "2026-01-01T00:00:00Z",
+    "group": "网络组",
+    "person": "E1",
+    "waits_for": None,
+    "skill_lifted": False,
+    "candidates": [
+        {"person": "E1", "score": 1.5, "open_count": 1, "capacity": 5, "passed": None, "text": "分派"},
+        {"person": "E2", "score": 3.0, "open_count": 3, "capacity": 5, "passed": "more_load", "text": "在办较多"},
+    ],
+}
+SWAP = {
+    "group": "网络组",
+    "level": 2,
+    "giver": "E1",
+    "taker": "E2",
+    "begin_at": "2026-03-02T01:00:00Z",
+    "end_at": "2026-03-02T09:00:00Z",
+}
+DUTY: dict[str, Any] = {
+    "group": "网络组",
+    "at": "2026-03-02T01:00:00Z",
+    "on_duty": [{"level": 2, "person": "E2", "why": "swapped", "rostered": "E1"}],
+    "shifts": [],
+    "gaps": [],
+}
 #: What the stub answers where a ticket would be wrong.
 _ANSWERS: dict[str, Any] = {
     "ticket_comments": {"items": [COMMENT]},
     "ticket_changes": {"items": [CHANGE]},
     "explain_sla": SLA,
+    "ticket_assignments": {"items": [DECISION]},
+    "show_duty": DUTY,
+}
+_COMMANDS: dict[str, Any] = {
+    "load_roster": {"shifts": 1, "replaced": 0, "groups": ["网络组"]},
+    "swap_duty": SWAP,
 }
 _READING = (*_ANSWERS, "get_ticket", "list_tickets", "get_feedback", "list_feedback", "feedback_status")
 
@@ -105,8 +137,8 @@ class Tickets:
                 return {"items": [FEEDBACK], "next_cursor": "F2026-000001"}
             if "feedback" in name:
                 return FEEDBACK
-            if name in _ANSWERS:
-                return _ANSWERS[name]
+            if name in _ANSWERS or name in _COMMANDS:
+                return (_ANSWERS | _COMMANDS)[name]
             if name == "list_tickets":
                 return {"items": [TICKET], "next_cursor": "T2026-000001"}
             return TICKET | {"number": arguments.get("number", f"T2026-{len(self.asked):06}")}
@@ -122,7 +154,7 @@ _ON_FEEDBACK = ("submit", "get", "list", "classify", "answer", "assign", "add_to
 def running_tickets(installation: Installation) -> Iterator[Tickets]:
     """Run the stub under the name `tickets`."""
     stub = Tickets()
-    names = [*(f"{name}_ticket" for name in _METHODS), "list_tickets", *_ANSWERS]
+    names = [*(f"{name}_ticket" for name in _METHODS), "list_tickets", *_ANSWERS, *_COMMANDS]
     names += [*(f"{name}_feedback" for name in _ON_FEEDBACK), "feedback_status", "add_to_feedback_by_receipt"]
     with answering(installation, ServiceDefinition("tickets", methods={name: stub.method(name) for name in names})):
         yield stub

@@ -25,6 +25,15 @@ BODIES: dict[str, Any] = {
     "/v1/tickets/{number}/reopen": {"reason": "又坏了"},
     "/v1/tickets/{number}/close": {},
     "/v1/tickets/{number}/comments": {"body": "请重启"},
+    "/v1/duty/roster": {"sheet": "组,级别,工号,开始,结束"},
+    "/v1/duty/swaps": {
+        "group": "网络组",
+        "level": 2,
+        "giver": "E1",
+        "taker": "E2",
+        "begin_at": "2026-03-02T01:00:00Z",
+        "end_at": "2026-03-02T09:00:00Z",
+    },
     "/v1/courses/{code:path}": {"title": "总账月结"},
     "/v1/courses/{code:path}/enrolments": {},
     "/v1/training/contacts/{department:path}": {"employee_number": "E1033"},
@@ -66,6 +75,7 @@ def send(door: Door, method: str, path: str, token: str | None) -> int:
     headers = {"content_type": "application/cloudevents+json"} if path == "/v1/events" else {}
     place = (
         path.replace("{number}", "T2026-000001")
+        .replace("/v1/duty", "/v1/duty?group=网络组" if path == "/v1/duty" else "/v1/duty")
         .replace("{feedback_id}", "F2026-000001")
         .replace("{article_id}", "A-000001")
         .replace("{event_id:path}", "never")

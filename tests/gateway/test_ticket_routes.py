@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.gateway.desk_stub import CHANGE, COMMENT, SLA, Tickets
+from tests.gateway.desk_stub import CHANGE, COMMENT, DECISION, DUTY, SLA, SWAP, Tickets
 from tests.gateway.door import Door
 
 SCOPE = {"kind": "all", "person": "E1001", "groups": ["网络组"], "department": "信息部"}
@@ -53,6 +53,7 @@ def test_a_list_is_asked_for_with_filters_and_cursor(door: Door, tickets: Ticket
         pytest.param("comments", "ticket_comments", {"items": [COMMENT]}, id="comments"),
         pytest.param("changes", "ticket_changes", {"items": [CHANGE]}, id="changes"),
         pytest.param("sla", "explain_sla", SLA, id="service levels"),
+        pytest.param("assignments", "ticket_assignments", {"items": [DECISION]}, id="why it was given to whom"),
     ],
 )
 def test_what_belongs_to_a_ticket_is_shown(
@@ -112,3 +113,16 @@ def test_a_body_without_end_is_cut_off(door: Door) -> None:
 def test_tickets_that_do_not_answer_are_a_503_with_retry_after(door: Door) -> None:
     answer = door.ask("GET", "/v1/tickets/T1", door.token("admin"))
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+
+
+def test_duty_is_loaded_swapped_and_shown(door: Door, tickets: Tickets) -> None:
+    admin = door.token("admin")
+    loaded = door.ask("PUT", "/v1/duty/roster", admin, {"sheet": "组,级别,工号,开始,结束"})
+    swapped = door.ask("POST", "/v1/duty/swaps", admin, SWAP)
+    shown = door.ask("GET", "/v1/duty?group=网络组", admin)
+    assert (loaded.json()["shifts"], swapped.json(), shown.json()) == (1, SWAP, DUTY)
+    assert [(method, arguments) for method, arguments, _ in tickets.asked] == [
+        ("load_roster", {"sheet": "组,级别,工号,开始,结束", "scope": SCOPE}),
+        ("swap_duty", SWAP | {"scope": SCOPE}),
+        ("show_duty", {"group": "网络组", "scope": SCOPE}),
+    ]

@@ -6,10 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from contracts.gateway import AwaySpan
 from contracts.words import TicketState
 from services.tickets import rules
-from services.tickets.rules import Engineer
 from services.tickets.settings import Settings
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -36,29 +34,6 @@ def test_priority(priority: int | None, impact: int | None, urgency: int | None,
 @pytest.mark.parametrize(("region", "group"), [("华东", "华东支持组"), ("火星", "服务台"), (None, "服务台")])
 def test_a_region_has_a_group_and_an_unknown_one_the_desk(region: str | None, group: str) -> None:
     assert POLICY.group_of(region) == group
-
-
-def engineer(number: str, open_count: int = 0, active: bool = True, away: bool = False) -> Engineer:
-    spans = [AwaySpan(begin_at=at(0), end_at=at(60))] if away else []
-    return Engineer(number, active, spans, open_count)
-
-
-@pytest.mark.parametrize(
-    ("engineers", "chosen"),
-    [
-        pytest.param([engineer("E2", 3), engineer("E1", 5)], "E2", id="the least loaded"),
-        pytest.param([engineer("E2"), engineer("E1")], "E1", id="equal loads go by number"),
-        pytest.param([engineer("E1", away=True), engineer("E2", 9)], "E2", id="not who is away"),
-        pytest.param([engineer("E1", active=False)], None, id="not who has left"),
-        pytest.param([], None, id="nobody"),
-    ],
-)
-def test_who_takes_the_next_ticket(engineers: list[Engineer], chosen: str | None) -> None:
-    assert rules.choose_engineer(engineers, at(30)) == chosen
-
-
-def test_who_was_away_is_there_again_when_the_span_ends() -> None:
-    assert rules.choose_engineer([engineer("E1", away=True)], at(60)) == "E1"
 
 
 @pytest.mark.parametrize(

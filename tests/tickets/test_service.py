@@ -84,7 +84,7 @@ def test_updates_of_another_system_follow_the_ticket_to_its_end(tickets: Desk) -
         "ticket.resolved",
         "ticket.closed",
     ]
-    assert tickets.one("select count(*) from eventkit.timer") == 0
+    assert tickets.one("select count(*) from eventkit.timer where kind like 'sla%'") == 0
     states = [row.after for row in tickets.rows("select after from ticket_change where field = 'state' order by id")]
     assert states == ["new", "in_progress", "awaiting_user", "in_progress", "resolved", "in_progress", "closed"]
 
@@ -108,7 +108,7 @@ def test_a_clock_warns_and_breaches_once_each_when_time_runs_out(tickets: Desk) 
     assert not data.get("retroactive")
     assert datetime.fromisoformat(data["due_at"]) == long_ago + timedelta(minutes=15)
     left = {row.kind for row in tickets.rows("select kind, key from eventkit.timer")}
-    assert left == {"sla_warning", "sla_breach"}
+    assert left >= {"sla_warning", "sla_breach"}
 
 
 def test_history_arms_no_timer_and_its_misses_are_found_when_the_clock_stops(tickets: Desk) -> None:

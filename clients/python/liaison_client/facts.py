@@ -132,7 +132,10 @@ class TicketUpdateRequested(Fact):
 
 @dataclass(frozen=True, **_NAMED)
 class PersonChanged(Fact):
-    """The full state of a person; `version` rises with each change, an older one never overwrites a newer."""
+    """The full state of a person; `version` rises with each change, an older one never overwrites a newer.
+
+    `skills`: what an engineer knows; `capacity`: how many open tickets they hold at most, else the desk's own number.
+    """
 
     TYPE: ClassVar[str] = "liaison.person.changed.v1"
 
@@ -155,6 +158,8 @@ class PersonChanged(Fact):
     joined_on: date | None = None
     active: bool | None = None
     away: Sequence[AwaySpan] | None = None
+    skills: Sequence[str] | None = None
+    capacity: int | None = None
 
 
 @dataclass(frozen=True, **_NAMED)

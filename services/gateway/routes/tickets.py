@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from services.gateway.access import Who, action, guarded_router
 from services.gateway.asking import Asked
+from services.gateway.models.duty import DecisionPage
 from services.gateway.models.tickets import (
     ChangePage,
     Closing,
@@ -152,3 +153,14 @@ def ticket_changes(request: Request, who: Who, number: str) -> Any:
 def ticket_sla(request: Request, who: Who, number: str) -> Any:
     """Show a ticket's clocks: when each is due, and every span that counted or was skipped, with its reason."""
     return _TICKETS.ask_for(request, who, "explain_sla", {"number": number})
+
+
+@router.get(
+    "/{number}/assignments",
+    response_model=DecisionPage,
+    summary="为何分派给此人",
+    **action("tickets.audit", problems=(404,)),
+)
+def ticket_assignments(request: Request, who: Who, number: str) -> Any:
+    """Show why a ticket was given to whom: every candidate with their score, oldest decision first."""
+    return _TICKETS.ask_for(request, who, "ticket_assignments", {"number": number})

@@ -5,10 +5,11 @@ Every candidate is judged, and keeps the first reason for being passed over, so 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Any
 
 from contracts.gateway import AwaySpan
 
@@ -183,6 +184,12 @@ def skill_is_lifted(wanted: Wanted, candidates: Sequence[Candidate]) -> bool:
     """Tell whether a skill is wanted that nobody has who works in the group, on duty or not: it is not asked for."""
     own = (one for one in candidates if one.active and wanted.group in one.groups and one.person not in wanted.not_to)
     return wanted.skill is not None and not any(wanted.skill in one.skills for one in own)
+
+
+def away_of(person: Mapping[str, Any]) -> list[AwaySpan]:
+    """Return the spans in which somebody is away, as they are stored."""
+    moments = ((datetime.fromisoformat(begin), datetime.fromisoformat(end)) for begin, end in person["away"])
+    return [AwaySpan(begin_at=begin, end_at=end) for begin, end in moments]
 
 
 def _turn(one: Candidate) -> tuple[int, datetime, str]:

@@ -28,7 +28,7 @@ from sqlalchemy import (
 
 from contracts.words import FeedbackStatus
 from eventkit.work import Row, Work
-from services.tickets.storage import metadata, person
+from services.tickets.tables import metadata, person
 
 _moment = DateTime(timezone=True)
 _OPEN = text(f"status <> '{FeedbackStatus.RESOLVED}'")

@@ -36,6 +36,10 @@ class Goal:
     calendar: str
 
 
+def _holds(when: Mapping[str, Collection[Any]], ticket: Mapping[str, Any]) -> bool:
+    return all(ticket.get(name) in values for name, values in when.items())
+
+
 @dataclass(frozen=True, slots=True)
 class ServiceLevel:
     """One entry of the policy file. when: the values that each named field may have.
@@ -54,11 +58,38 @@ class ServiceLevel:
 
     def applies_to(self, ticket: Mapping[str, Any]) -> bool:
         """Tell whether a ticket's fields meet every condition."""
-        return all(ticket.get(name) in values for name, values in self.when.items())
+        return _holds(self.when, ticket)
 
     def stands_still(self, target: Target, state: TicketState) -> bool:
         """Tell whether a clock is paused in a state."""
         return state in self.pauses.get(target, ())
+
+
+@dataclass(frozen=True, slots=True)
+class SkillWanted:
+    """What a ticket needs somebody to know, when its fields are such. when: as in a service level."""
+
+    skill: str
+    when: Mapping[str, Collection[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Assigning:
+    """How tickets are given out (T3). capacity: open tickets that somebody holds at most, unless they have their own.
+
+    even_out: tickets that nobody has begun move from who holds far more. keep_what_can_wait: somebody away keeps what
+    is due after they are back. duty_calendar: when posts must be manned.
+    """
+
+    capacity: int
+    even_out: bool
+    keep_what_can_wait: bool
+    duty_calendar: str
+    skills: Sequence[SkillWanted] = ()
+
+    def skill_for(self, ticket: Mapping[str, Any]) -> str | None:
+        """Return the skill that a ticket needs: the first whose conditions hold."""
+        return next((one.skill for one in self.skills if _holds(one.when, ticket)), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +103,7 @@ class Policy:
     default_group: str
     region_groups: Mapping[str, str]
     group_leads: Mapping[str, str]
+    assignment: Assigning
     _by_name: dict[str, ServiceLevel] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -14,7 +14,7 @@ from contracts.words import Channel, TicketState
 from eventkit.errors import BadSettings
 from services.tickets.business_time.files import Calendars
 from services.tickets.sla.clock import OnChange, OnReopen
-from services.tickets.sla.policy import MATCHED, Goal, Policy, ServiceLevel
+from services.tickets.sla.policy import MATCHED, Assigning, Goal, Policy, ServiceLevel, SkillWanted
 
 _PRIORITIES = (1, 2, 3, 4)
 #: The fields of a goal beside the priorities: a span for all others, and the calendar.
@@ -48,6 +48,21 @@ class _Level(_Habits, forbid_unknown_fields=True, kw_only=True):
     solution: _Goal | None = None
 
 
+class _Skill(msgspec.Struct, forbid_unknown_fields=True):
+    skill: str
+    when: dict[str, Any]
+
+
+class _Assigning(msgspec.Struct, forbid_unknown_fields=True):
+    """capacity: so many that it is none, unless the file has one."""
+
+    capacity: Annotated[int, msgspec.Meta(ge=1)] = 1_000_000
+    even_out: bool = False
+    keep_what_can_wait: bool = True
+    duty_calendar: str | None = None
+    skills: list[_Skill] = []
+
+
 class _PolicyFile(msgspec.Struct, forbid_unknown_fields=True):
     default_priority: _Priority
     defaults: _Habits
@@ -56,6 +71,7 @@ class _PolicyFile(msgspec.Struct, forbid_unknown_fields=True):
     default_group: str
     regions: dict[str, str]
     group_leads: dict[str, str]
+    assignment: _Assigning = msgspec.field(default_factory=_Assigning)
 
 
 def read_policy(path: Path, calendars: Calendars) -> Policy:
@@ -70,9 +86,39 @@ def read_policy(path: Path, calendars: Calendars) -> Policy:
     rows = file.priority_matrix
     if set(rows) != set(_PRIORITIES) or any(len(row) != 4 for row in rows.values()):
         faults.append("priority_matrix: needs rows 1 to 4 of four priorities each")
+    assigning = _assigning(file, calendars, faults)
     if faults:
         raise BadSettings(f"{path}: {'; '.join(faults)}")
-    return Policy(levels, calendars, file.default_priority, rows, file.default_group, file.regions, file.group_leads)
+    return Policy(
+        levels, calendars, file.default_priority, rows, file.default_group, file.regions, file.group_leads, assigning
+    )
+
+
+def _assigning(file: _PolicyFile, calendars: Calendars, faults: list[str]) -> Assigning:
+    given = file.assignment
+    calendar = given.duty_calendar or file.defaults.calendar or next(iter(sorted(calendars.named)))
+    if calendar not in calendars.named:
+        faults.append(f"assignment.duty_calendar: no calendar {calendar!r}")
+    skills = [
+        SkillWanted(one.skill, _conditions(one.when, f"assignment.skills: {one.skill}", faults)) for one in given.skills
+    ]
+    return Assigning(given.capacity, given.even_out, given.keep_what_can_wait, calendar, skills)
+
+
+def _conditions(when: Mapping[str, Any], place: str, faults: list[str]) -> dict[str, frozenset[Any]]:
+    """Return the values that each named field may have, under the names of the ticket's columns."""
+    found = {}
+    for name, given in when.items():
+        values = given if isinstance(given, list) else [given]
+        if name not in _FIELDS:
+            faults.append(f"{place}: when.{name}: no such field: there are {', '.join(_FIELDS)}")
+        elif name == "channel" and (unknown := set(values) - {str(one) for one in Channel}):
+            known = ", ".join(Channel)
+            faults.append(f"{place}: when.channel: {', '.join(map(str, unknown))} is not known: there are {known}")
+        elif name in ("priority", "impact", "urgency") and not set(values) <= set(_PRIORITIES):
+            faults.append(f"{place}: when.{name}: has numbers from 1 to 4")
+        found[_FIELDS.get(name, name)] = frozenset(values)
+    return found
 
 
 def _order_faults(levels: list[ServiceLevel]) -> Iterator[str]:
@@ -121,7 +167,7 @@ class _LevelReader:
             self._wrong("pauses", "names a target or a state that is not known")
         return ServiceLevel(
             self._level.name,
-            {_FIELDS.get(name, name): self._values(name, given) for name, given in self._level.when.items()},
+            _conditions(self._level.when, f"levels: {self._level.name}", self._faults),
             goals,
             tuple(shares),
             {target: frozenset(states) for target, states in pauses.items()},
@@ -135,16 +181,6 @@ class _LevelReader:
     def _habit(self, name: str, otherwise: Any) -> Any:
         own, general = getattr(self._level, name), getattr(self._defaults, name)
         return own if own is not None else general if general is not None else otherwise
-
-    def _values(self, name: str, given: Any) -> frozenset[Any]:
-        values = given if isinstance(given, list) else [given]
-        if name not in _FIELDS:
-            self._wrong(f"when.{name}", f"no such field: there are {', '.join(_FIELDS)}")
-        elif name == "channel" and (unknown := set(values) - {str(one) for one in Channel}):
-            self._wrong("when.channel", f"{', '.join(map(str, unknown))} is not known: there are {', '.join(Channel)}")
-        elif name in ("priority", "impact", "urgency") and not set(values) <= set(_PRIORITIES):
-            self._wrong(f"when.{name}", "has numbers from 1 to 4")
-        return frozenset(values)
 
     def _goal(self, target: Target) -> Goal | None:
         given = getattr(self._level, target.value)

@@ -1,0 +1,190 @@
+"""Who gets a ticket and keeps it: placing, queues that are drawn from, hand-over, the watch over the roster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from contracts.tickets import DutyUncovered, TicketAssigned
+from services.tickets.duty.assignment import Candidate, Wanted, assign, away_of
+from services.tickets.duty.roster import HORIZON, Gap, Span, news
+from services.tickets.duty.waiting import drawn, evened_out, to_hand_over
+from services.tickets.rules import is_begun
+from services.tickets.sla.policy import Policy
+from services.tickets.telling import Change, Row, tell
+
+if TYPE_CHECKING:
+    from services.tickets.storage import TicketStore
+
+#: How often a queue is looked at while tickets wait: somebody may have come on duty, or be back.
+LOOK_AGAIN = timedelta(seconds=60)
+EVEN_OUT_EVERY = timedelta(minutes=1)
+#: How often the roster is looked over for gaps.
+WATCH_EVERY = timedelta(hours=6)
+SPECIALIST = 2
+
+
+def place(store: TicketStore, policy: Policy, row: Row, change: Change) -> Row:
+    """Give a ticket that nobody is named for to somebody of its group, or let it wait in the group's queue (T3).
+
+    While others wait in that queue it waits behind them, so that none is overtaken.
+    """
+    group = row["group_name"] or policy.default_group
+    if store.has_queue(group):
+        return wait(store, row, group, change)
+    people = store.duty.candidates(group, row["support_level"], change.moment, policy.assignment.capacity)
+    decided = assign(wanted(policy, row, group), people, change.moment)
+    store.duty.note(decided, change.moment)
+    if decided.person is None:
+        return wait(store, row, group, change, look_at_once=False)
+    store.duty.moved(row["assignee"], decided.person)
+    loads_changed(store, policy, group)
+    return store.tickets.change(row, group_name=group, assignee=decided.person, waits=False)
+
+
+def wait(store: TicketStore, row: Row, group: str, change: Change, *, look_at_once: bool = True) -> Row:
+    """Put a ticket into its group's queue."""
+    store.duty.moved(row["assignee"], None)
+    store.joined_queue(group)
+    look(store, [group], change, later=not look_at_once)
+    return store.tickets.change(row, group_name=group, assignee=None, waits=True)
+
+
+def look(store: TicketStore, groups: Iterable[str], change: Change, *, later: bool = False) -> None:
+    """Have the queues of groups drawn from, now or in a while; those in which nobody waits need no look."""
+    for group in groups:
+        if store.has_queue(group):
+            due_at = store.work.now + LOOK_AGAIN if later else store.work.now
+            store.work.arm("draw", key=group, subject=f"queue {group}", due_at=due_at, payload={})
+
+
+def pass_on(store: TicketStore, policy: Policy, row: Row, change: Change, *, reason: str) -> Row:
+    """Take a ticket from its holder and give it to another of its group; with nobody there it waits."""
+    before = row
+    row = place(store, policy, row, change)
+    return _told(store, policy, before, row, change, reason=reason)
+
+
+def hand_over(store: TicketStore, policy: Policy, person: Row, change: Change, *, reason: str) -> None:
+    """Hand over what a leaver holds, or what cannot wait until somebody away is back."""
+    number = person["employee_number"]
+    held = {row["number"]: row for row in store.open_tickets_of(number)}
+    tickets = [wanted(policy, row, row["group_name"] or policy.default_group) for row in held.values()]
+    holder = Candidate(
+        number, person["groups"], len(held), len(held) + 1, active=person["active"], away=away_of(person)
+    )
+    keep = policy.assignment.keep_what_can_wait
+    for one in to_hand_over(holder, tickets, change.moment, keep_what_can_wait=keep):
+        moment = max(change.moment, held[one.ticket_id]["changed_at"])
+        row = store.tickets.change(held[one.ticket_id], changed_at=moment)
+        pass_on(store, policy, row, Change(moment, change.actor), reason=reason)
+
+
+def draw(store: TicketStore, policy: Policy, group: str, change: Change) -> None:
+    """Give out what waits in a group's queue, in its order."""
+    waiting = {row["number"]: row for row in store.waiting_in([group])}
+    for level in sorted({row["support_level"] for row in waiting.values()}):
+        people = store.duty.candidates(group, level, change.moment, policy.assignment.capacity)
+        queue = [wanted(policy, row, group) for row in waiting.values() if row["support_level"] == level]
+        for decided in drawn(queue, people, change.moment):
+            store.duty.note(decided, change.moment)
+            _give(store, policy, waiting.pop(decided.ticket_id), decided.person, change, reason="drawn from the queue")
+    if waiting:
+        due_at = store.work.now + LOOK_AGAIN
+        store.work.arm("draw", key=group, subject=f"queue {group}", due_at=due_at, payload={})
+
+
+def loads_changed(store: TicketStore, policy: Policy, group: str) -> None:
+    """Have what nobody has begun evened out at the next full minute, where the policy says so."""
+    if policy.assignment.even_out:
+        # The same moment for all changes of a minute: a moment counted from each would be put off again and again.
+        due_at = store.work.now.replace(second=0, microsecond=0) + EVEN_OUT_EVERY
+        store.work.arm("even_out", key=group, subject=f"queue {group}", due_at=due_at, payload={})
+
+
+def even_out(store: TicketStore, policy: Policy, group: str, change: Change) -> None:
+    """Move tickets that nobody has begun from who holds far more to who has room."""
+    rows = store.open_tickets_in(group)
+    held: dict[str, list[Wanted]] = {}
+    for row in rows:
+        held.setdefault(row["assignee"], []).append(wanted(policy, row, group))
+    people = store.duty.candidates(group, SPECIALIST, change.moment, policy.assignment.capacity)
+    by_number = {row["number"]: row for row in rows}
+    for move in evened_out(held, people, change.moment):
+        _give(store, policy, by_number[move.ticket_id], move.taker, change, reason=f"{move.giver} holds far more")
+
+
+def _give(store: TicketStore, policy: Policy, before: Row, person: str | None, change: Change, *, reason: str) -> Row:
+    moment = max(change.moment, before["changed_at"])
+    store.duty.moved(before["assignee"], person)
+    row = store.tickets.change(before, assignee=person, waits=False, changed_at=moment)
+    return _told(store, policy, before, row, Change(moment, change.actor), reason=reason)
+
+
+def _told(store: TicketStore, policy: Policy, before: Row, row: Row, change: Change, *, reason: str) -> Row:
+    """Keep and announce a change of hands."""
+    if (before["group_name"], before["assignee"]) == (row["group_name"], row["assignee"]):
+        return row
+    for field, name in (("group", "group_name"), ("assignee", "assignee")):
+        if before[name] != row[name]:
+            store.note(
+                row["number"],
+                change.moment,
+                change.actor,
+                field,
+                before=before[name],
+                after=row[name],
+                reason=reason,
+            )
+    tell(
+        store,
+        TicketAssigned,
+        row,
+        policy,
+        change,
+        previous_group=before["group_name"],
+        previous_assignee=before["assignee"],
+        reason=reason,
+    )
+    return row
+
+
+def wanted(policy: Policy, row: Row, group: str) -> Wanted:
+    """Return a ticket as assignment sees it."""
+    return Wanted(
+        row["number"],
+        group,
+        row["priority"],
+        row["opened_at"],
+        row["due_solution_at"],
+        policy.assignment.skill_for(row),
+        (row["requester"],) if row["requester"] else (),
+        is_begun(row["state"]),
+    )
+
+
+def watch(store: TicketStore, policy: Policy, change: Change) -> list[Gap]:
+    """Look for gaps in the rosters of the next 7 days, tell those that are new, and look again later (T13)."""
+    now = change.moment
+    found: list[Gap] = []
+    calendar = policy.calendar(policy.assignment.duty_calendar, None)
+    for group in store.duty.groups_with_roster():
+        roster = store.duty.roster(group)
+        open_spans = [Span(begin, end) for begin, end in calendar.openings(now, now + HORIZON)]
+        found += roster.gaps(now, {post: open_spans for post in roster.posts})
+    for gap in news(found, store.duty.known_gaps()):
+        fact = DutyUncovered(
+            group=gap.post.group,
+            level=gap.post.level,
+            group_lead=policy.group_leads.get(gap.post.group),
+            begin_at=gap.span.begin_at,
+            end_at=gap.span.end_at,
+            absent=gap.absent,
+            goes_on=gap.goes_on,
+        )
+        store.work.emit(fact, subject=f"duty {gap.post.group}", time=now)
+    store.duty.keep_gaps(found)
+    if store.duty.groups_with_roster():
+        store.work.arm("duty_watch", key="roster", subject="duty", due_at=store.work.now + WATCH_EVERY, payload={})
+    return found

@@ -1,0 +1,139 @@
+"""The tickets service's own tables; those of feedback and duty stand beside what uses them."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Float,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    text,
+)
+from sqlalchemy import (
+    Sequence as Numbers,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+metadata = MetaData()
+_moment = DateTime(timezone=True)
+OPEN = text("state not in ('resolved', 'closed')")
+
+ticket_number = Numbers("ticket_number", metadata=metadata)
+
+ticket = Table(
+    "ticket",
+    metadata,
+    Column("number", Text, primary_key=True),
+    Column("request_key", Text, unique=True, comment="source and externalref of the request; null without externalref"),
+    Column("externalref", Text),
+    Column("title", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("state_since", _moment, nullable=False),
+    Column("priority", SmallInteger, nullable=False),
+    Column("impact", SmallInteger),
+    Column("urgency", SmallInteger),
+    Column("channel", Text, nullable=False),
+    Column("requester", Text),
+    Column("requester_known", Boolean, nullable=False),
+    Column("assignee", Text),
+    Column("group_name", Text),
+    Column("region", Text),
+    Column("department", Text),
+    Column("category", Text),
+    Column("subcategory", Text),
+    Column("problem_code", Text),
+    Column("opened_at", _moment, nullable=False),
+    Column("changed_at", _moment, nullable=False, comment="the moment of the last change; none is earlier"),
+    Column("responded_at", _moment),
+    Column("resolved_at", _moment),
+    Column("resolved_by", Text),
+    Column("closed_at", _moment),
+    Column("solution", Text, nullable=False),
+    Column("due_response_at", _moment),
+    Column("due_next_response_at", _moment),
+    Column("due_solution_at", _moment),
+    Column("next_response_cycle", Integer, nullable=False),
+    Column("reopen_count", Integer, nullable=False),
+    Column("occurrences", Integer, nullable=False),
+    Column("history", Boolean, nullable=False),
+    Column("support_level", SmallInteger, nullable=False, comment="T4: 1 key user, 2 specialist, 3 team, 4 vendor"),
+    Column("waits", Boolean, nullable=False, comment="in its group's queue, to be drawn when somebody has room"),
+    Index("ticket_open_by_assignee", "assignee", postgresql_where=OPEN),
+    Index("ticket_open_by_due", "due_solution_at", "number", postgresql_where=OPEN),
+    Index("ticket_waiting", "group_name", postgresql_where=text("waits")),
+    Index("ticket_by_requester", "requester", "number"),
+    Index("ticket_by_group", "group_name", "number"),
+    Index("ticket_by_department", "department", "number"),
+)
+
+ticket_change = Table(
+    "ticket_change",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("number", Text, nullable=False),
+    Column("at", _moment, nullable=False),
+    Column("actor", Text, comment="who: an employee, a publisher, or null for Liaison itself"),
+    Column("field", Text, nullable=False),
+    Column("before", Text),
+    Column("after", Text),
+    Column("reason", Text, nullable=False),
+    Index("ticket_change_by_number", "number", "id"),
+    comment="Who changed what, when and why (S4)",
+)
+
+ticket_comment = Table(
+    "ticket_comment",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("number", Text, nullable=False),
+    Column("at", _moment, nullable=False),
+    Column("actor", Text),
+    Column("body", Text, nullable=False),
+    Column("is_public", Boolean, nullable=False),
+    Index("ticket_comment_by_number", "number", "at"),
+)
+
+clock = Table(
+    "clock",
+    metadata,
+    Column("id", Text, primary_key=True, comment="ticket/target/cycle"),
+    Column("number", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("cycle", Integer, nullable=False),
+    Column("started_at", _moment, nullable=False),
+    Column("target_s", Integer, nullable=False, comment="open seconds"),
+    Column("calendar", Text, nullable=False),
+    Column("level", Text, nullable=False, comment="the service level's name in the policy file"),
+    Column("due_at", _moment, nullable=False),
+    Column("spent_s", Float, nullable=False, comment="open seconds used up before started_at"),
+    Column("pauses", JSONB, nullable=False, comment="begin_at, end_at, by, why; the last has no end while it lasts"),
+    Column("told", JSONB, nullable=False, comment="the shares of which a warning went out"),
+    Column("stopped_at", _moment),
+    Column("missed_due_at", _moment),
+    Index("clock_by_number", "number"),
+)
+
+person = Table(
+    "person",
+    metadata,
+    Column("employee_number", Text, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("department", Text),
+    Column("region", Text),
+    Column("groups", ARRAY(Text), nullable=False),
+    Column("is_engineer", Boolean, nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("away", JSONB, nullable=False),
+    Column("skills", ARRAY(Text), nullable=False),
+    Column("capacity", Integer, comment="open tickets at most; null: as the policy file says"),
+    Index("person_groups", "groups", postgresql_using="gin"),
+)

@@ -1,0 +1,224 @@
+"""Who gets a ticket on a real broker and database: skills, duty, room, queues, absences, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from contracts.gateway import AwaySpan, PersonChanged
+from eventkit.errors import NotFound, RuleBroken
+from services.tickets.duty import usecases
+from tests.eventkit.desk import Desk, eventually, reported
+from tests.tickets.stories import asked, told, types, update
+
+GROUP = "华东支持组"
+NOW = datetime.now(UTC)
+WITH_ROOM_FOR_ONE = {"default_group": "assignment: {capacity: 1}\ndefault_group"}
+WITH_SKILLS = {
+    "default_group": "assignment: {skills: [{skill: 打印, when: {category: 打印}}]}\ndefault_group",
+}
+
+
+def engineer(number: str, version: int = 1, **fields: Any) -> Any:
+    data = PersonChanged(
+        **{"employee_number": number, "version": version, "name": number, "roles": ("engineer",), "groups": (GROUP,)}
+        | fields
+    )
+    return reported(data, number, version)
+
+
+def known(desk: Desk, count: int) -> None:
+    eventually(lambda: desk.one("select count(*) from person") == count)
+
+
+def holders(desk: Desk) -> list[str | None]:
+    return [row.assignee for row in desk.rows("select assignee from ticket order by number")]
+
+
+def span(begin: timedelta, end: timedelta) -> dict[str, str]:
+    return {"begin_at": (NOW + begin).isoformat(), "end_at": (NOW + end).isoformat()}
+
+
+def shift(person: str, begin: timedelta = -timedelta(hours=1), end: timedelta = timedelta(hours=8), **more: Any) -> Any:
+    return {"group": GROUP, "level": 2, "person": person, **span(begin, end), **more}
+
+
+def test_why_a_ticket_was_given_to_somebody_lists_every_candidate(tickets: Desk, call: Any) -> None:
+    tickets.publish(engineer("E1"), engineer("E2"), engineer("E3", active=False))
+    known(tickets, 3)
+    second = [call("open_ticket", title="坏了", region="华东")["number"] for _ in range(2)][1]
+    assert holders(tickets) == ["E1", "E2"]
+    [decision] = call("ticket_assignments", number=second)["items"]
+    assert decision["person"] == "E2"
+    shown = {one["person"]: (one["open_count"], one["passed"]) for one in decision["candidates"]}
+    assert shown == {"E1": (1, "more_load"), "E2": (0, None), "E3": (0, "left")}
+    scores = {one["person"]: one["score"] for one in decision["candidates"]}
+    assert scores["E2"] < scores["E1"]
+
+
+def test_equal_loads_take_turns(tickets: Desk, call: Any) -> None:
+    tickets.publish(engineer("E1"), engineer("E2"))
+    known(tickets, 2)
+    for _ in range(3):
+        number = call("open_ticket", title="坏了", region="华东")["number"]
+        call("resolve_ticket", number=number, solution="好了")
+    assert holders(tickets) == ["E1", "E2", "E1"]
+
+
+def test_a_ticket_goes_to_somebody_with_the_skill_that_it_needs(
+    desk_under: Callable[..., Desk], calling: Callable[[Desk], Any]
+) -> None:
+    desk = desk_under(WITH_SKILLS)
+    desk.publish(engineer("E1"), engineer("E2", skills=("打印",)))
+    call = calling(desk)
+    known(desk, 2)
+    for _ in range(2):
+        call("open_ticket", title="坏了", region="华东", category="打印")
+    assert holders(desk) == ["E2", "E2"]
+
+
+def test_nobody_is_given_their_own_request(tickets: Desk, call: Any) -> None:
+    tickets.publish(engineer("E1"))
+    known(tickets, 1)
+    assert call("open_ticket", title="我的坏了", region="华东", requester="E1")["assignee"] is None
+
+
+def test_when_all_are_full_tickets_wait_and_are_drawn_in_order_as_soon_as_somebody_frees_up(
+    desk_under: Callable[..., Desk], calling: Callable[[Desk], Any]
+) -> None:
+    # Given one engineer with room for one ticket
+    desk = desk_under(WITH_ROOM_FOR_ONE)
+    desk.publish(engineer("E1"))
+    call = calling(desk)
+    known(desk, 1)
+    first, low, urgent = (
+        call("open_ticket", title="坏了", region="华东", priority=priority)["number"] for priority in (3, 4, 1)
+    )
+    assert holders(desk) == ["E1", None, None]
+    [decision] = call("ticket_assignments", number=low)["items"]
+    assert (decision["person"], decision["waits_for"]) == (None, "full")
+    # When the first is resolved, then the urgent one is drawn, although it came last
+    call("resolve_ticket", number=first, solution="好了")
+    eventually(lambda: holders(desk) == ["E1", None, "E1"])
+    call("resolve_ticket", number=urgent, solution="好了")
+    eventually(lambda: holders(desk) == ["E1", "E1", "E1"])
+    assert [data["reason"] for kind, data in told(desk) if kind == "ticket.assigned"] == ["drawn from the queue"] * 2
+
+
+def test_a_new_ticket_does_not_overtake_those_that_wait(
+    desk_under: Callable[..., Desk], calling: Callable[[Desk], Any]
+) -> None:
+    desk = desk_under(WITH_ROOM_FOR_ONE)
+    desk.publish(asked("ERP-1"), asked("ERP-2"))
+    call = calling(desk)
+    eventually(lambda: len(holders(desk)) == 2)
+    desk.publish(engineer("E1"))
+    eventually(lambda: holders(desk) == ["E1", None])
+    call("open_ticket", title="坏了", region="华东")
+    assert holders(desk) == ["E1", None, None]
+
+
+def test_only_who_is_on_duty_is_given_tickets_and_a_stand_in_stands_in(tickets: Desk, call: Any) -> None:
+    # Given a roster on which E1 has the duty, with E2 as the stand-in
+    tickets.publish(engineer("E1"), engineer("E2"), engineer("E3"))
+    known(tickets, 3)
+    call("load_roster", shifts=[shift("E1", stand_in="E2")])
+    for _ in range(2):
+        call("open_ticket", title="坏了", region="华东")
+    assert holders(tickets) == ["E1", "E1"]
+    # When E1 goes away for a while
+    away = (AwaySpan(begin_at=datetime.now(UTC), end_at=datetime.now(UTC) + timedelta(days=9)),)
+    tickets.publish(engineer("E1", 2, away=away))
+    # Then what cannot wait goes to the stand-in, and so does what comes
+    eventually(lambda: holders(tickets) == ["E2", "E2"])
+    call("open_ticket", title="坏了", region="华东")
+    assert holders(tickets)[-1] == "E2"
+
+
+def test_somebody_away_for_an_hour_keeps_what_can_wait(tickets: Desk, call: Any) -> None:
+    tickets.publish(engineer("E1"))
+    known(tickets, 1)
+    call("open_ticket", title="不急", region="华东", priority=4)
+    tickets.publish(engineer("E2"))
+    known(tickets, 2)
+    call("open_ticket", title="也不急", region="华东", priority=4)
+    now = datetime.now(UTC)
+    tickets.publish(engineer("E1", 2, away=(AwaySpan(begin_at=now, end_at=now + timedelta(hours=1)),)))
+    eventually(lambda: tickets.one("select version from person where employee_number = 'E1'") == 2)
+    eventually(lambda: tickets.one("select count(*) from eventkit.timer where kind = 'absence'") == 0)
+    assert holders(tickets) == ["E1", "E2"]
+
+
+def test_a_swap_passes_the_duty_on(tickets: Desk, call: Any) -> None:
+    tickets.publish(engineer("E1"), engineer("E2"))
+    known(tickets, 2)
+    call("load_roster", shifts=[shift("E1")])
+    swap = {"group": GROUP, "level": 2, "giver": "E1", "taker": "E2", **span(timedelta(0), timedelta(hours=2))}
+    with pytest.raises(RuleBroken, match="no duty") as caught:
+        call("swap_duty", **swap | {"giver": "E2", "taker": "E1"})
+    assert caught.value.field == "giver"
+    call("swap_duty", **swap)
+    duty = call("show_duty", group=GROUP)
+    assert [(one["person"], one["why"], one["rostered"]) for one in duty["on_duty"]] == [("E2", "swapped", "E1")]
+    call("open_ticket", title="坏了", region="华东")
+    assert holders(tickets) == ["E2"]
+
+
+def test_a_gap_in_the_next_seven_days_is_warned_of_once(tickets: Desk, call: Any) -> None:
+    tickets.publish(engineer("E1"))
+    known(tickets, 1)
+    full = [shift("E1", timedelta(days=day, hours=-1), timedelta(days=day + 1, hours=-1)) for day in range(9)]
+    call("load_roster", shifts=full[:3] + full[4:])
+    [data] = eventually(lambda: [data for kind, data in told(tickets) if kind == "duty.uncovered"])
+    assert (data["group"], data["level"], data["group_lead"]) == (GROUP, 2, "E1002")
+    assert call("show_duty", group=GROUP)["gaps"] != []
+    # Loaded again, with the same gap, nobody is told a second time; once it is filled there is none.
+    call("load_roster", shifts=full[:3] + full[4:])
+    call("load_roster", shifts=full)
+    eventually(lambda: tickets.one("select count(*) from eventkit.timer where kind = 'duty_watch'") == 1)
+    assert call("show_duty", group=GROUP)["gaps"] == []
+    assert types(tickets).count("duty.uncovered") == 1
+
+
+def test_a_sheet_with_a_fault_is_refused_with_its_line_and_nothing_is_taken(tickets: Desk, call: Any) -> None:
+    rows = [f"{GROUP},{level},{person},2026-03-02,09:00,17:00" for level, person in (("专家", "E1"), ("大师", "E2"))]
+    sheet = "\n".join(["组,级别,工号,日期,开始,结束", *rows])
+    with pytest.raises(RuleBroken, match="sheet:3") as caught:
+        call("load_roster", sheet=sheet)
+    assert caught.value.field == "sheet"
+    assert tickets.one("select count(*) from duty_shift") == 0
+    assert call("load_roster", sheet=sheet.replace("大师", "专家"))["shifts"] == 2
+
+
+def test_a_roster_is_for_the_leads_of_its_group(call: Any) -> None:
+    with pytest.raises(NotFound):
+        call("load_roster", shifts=[shift("E1")], scope={"kind": "group", "groups": ["华南支持组"]})
+    assert call("load_roster", shifts=[shift("E1")], scope={"kind": "group", "groups": [GROUP]})["shifts"] == 1
+
+
+def test_what_another_system_takes_from_its_holder_is_not_drawn_again(tickets: Desk, call: Any) -> None:
+    tickets.publish(engineer("E1"), asked("ERP-1"), update("ERP-1", 2, unassigned=True))
+    eventually(lambda: "ticket.assigned" in types(tickets))
+    call("open_ticket", title="坏了", region="华东")
+    assert holders(tickets) == [None, "E1"]
+
+
+def test_what_nobody_has_begun_is_evened_out(
+    desk_under: Callable[..., Desk], calling: Callable[[Desk], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given an engineer with five tickets, of which one is begun, when a second one comes
+    monkeypatch.setattr(usecases, "EVEN_OUT_EVERY", timedelta(0))
+    desk = desk_under({"default_group": "assignment: {even_out: true}\ndefault_group"})
+    desk.publish(engineer("E1"))
+    call = calling(desk)
+    known(desk, 1)
+    numbers = [call("open_ticket", title="坏了", region="华东")["number"] for _ in range(5)]
+    call("respond_ticket", number=numbers[0])
+    desk.publish(engineer("E2"))
+    # Then they are at most two apart, and what is begun stays where it is
+    eventually(lambda: (holders(desk).count("E1"), holders(desk).count("E2")) == (3, 2))
+    assert holders(desk)[0] == "E1"
+    assert {data["reason"] for kind, data in told(desk) if kind == "ticket.assigned"} == {"E1 holds far more"}
