@@ -162,6 +162,20 @@ class SlaMet(_ClockFact, frozen=True, kw_only=True):
     stopped_at: Moment
 
 
+class SurveyAnswered(_TicketFact, frozen=True, kw_only=True):
+    """The requester rated a solution (T5). `rating`: 1 worst to 5 best; once for each `cycle` of the ticket.
+
+    `follow_up`: the ticket that a low rating has opened. The words stay in the tickets service.
+    """
+
+    TYPE: ClassVar[str] = "liaison.survey.answered.v1"
+
+    cycle: int
+    rating: Score
+    commented: bool = False
+    follow_up: Name | None = None
+
+
 class DutyUncovered(Fact, frozen=True, kw_only=True):
     """Nobody will be on duty on a post of the roster (T13). `level`: 1 key user, 2 specialist, 3 team, 4 vendor (T4).
 

@@ -42,6 +42,7 @@ DEFAULT_PORTS: Mapping[str, int] = {
 #: The bearer token with which our own Alertmanager comes through the gateway's door.
 ALERTMANAGER_TOKEN = "gateway:alertmanager"
 _SERVER_SECRETS = (
+    "liaison:links",
     "rabbitmq:admin",
     "postgresql:postgres",
     "elasticsearch:elastic",

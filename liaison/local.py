@@ -30,13 +30,15 @@ def environment(installation: Installation, name: str) -> dict[str, str]:
         "DATABASE_URI": installation.database_uri(name),
         "PAGE_PORT": str(installation.page_port(name)),
     }
+    links = {"LIAISON_LINK_KEYS": installation.passwords["liaison:links"]}
     own = {
-        "gateway": {"HTTP_PORT": str(installation.ports["gateway"])},
+        "gateway": {"HTTP_PORT": str(installation.ports["gateway"]), **links},
         "notify": {
             "SMTP_URI": installation.smtp_uri,
             "LIAISON_MAIL_FROM": "联络台 <liaison@example.invalid>",
             "LIAISON_DESK_MAIL": "desk@example.invalid",
             "LIAISON_URL": installation.gateway_url,
+            **links,
         },
         "knowledge": {
             "ELASTICSEARCH_URL": installation.search_url("knowledge"),

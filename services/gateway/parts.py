@@ -10,6 +10,7 @@ from typing import TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
+from eventkit.links import Links
 from eventkit.page import Health
 from eventkit.rpc import RpcClient
 from services.gateway.intake import Intake
@@ -27,6 +28,7 @@ class Parts:
     ready: Health
     live: Health
     askers: ThreadPoolExecutor
+    links: Links | None = None
 
     def read(self, question: Callable[[Connection], T]) -> T:
         """Return the answer to a question to the database. Raises the database's error when it is away."""

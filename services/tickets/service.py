@@ -12,6 +12,8 @@ from eventkit.envelope import Event
 from eventkit.service import Configured, Stored, answers, fires, handles
 from eventkit.timers import Timer
 from services.tickets import calls, usecases
+from services.tickets.closing import calls as closing_calls
+from services.tickets.closing import usecases as closing
 from services.tickets.duty import calls as duty_calls
 from services.tickets.duty import usecases as duty
 from services.tickets.feedback import calls as feedback_calls
@@ -167,6 +169,17 @@ class TicketsService:
         if person is not None:
             duty.hand_over(self.store, self.settings.policy, person, Change(self.store.work.now), reason="holder away")
 
+    @fires("silence", preload="load_timers", emits=_LIFE)
+    def on_silence(self, timer: Timer) -> None:
+        """T5: nobody has answered a solution in time."""
+        closing.silence(
+            self.store,
+            self.settings.policy,
+            timer.payload["number"],
+            timer.payload["cycle"],
+            Change(self.store.work.now),
+        )
+
     @fires("duty_watch", emits=(facts.DutyUncovered,))
     def on_duty_watch(self, timer: Timer) -> None:
         """The roster is looked over for gaps."""
@@ -226,6 +239,21 @@ class TicketsService:
     def explain_sla(self, arguments: Mapping[str, Any]) -> Any:
         """Show a ticket's clocks, each counted and skipped span with its reason."""
         return sla_calls.explain_ticket(self.store, self.settings.policy, arguments)
+
+    @answers()
+    def ticket_for_requester(self, arguments: Mapping[str, Any]) -> Any:
+        """Show a ticket on the page behind a link."""
+        return closing_calls.show(self.store, arguments)
+
+    @answers(command=True, emits=(*_LIFE, facts.SurveyAnswered))
+    def decide_solution(self, arguments: Mapping[str, Any]) -> Any:
+        """Take a requester's answer to a solution."""
+        return closing_calls.decide(self.store, self.settings.policy, arguments)
+
+    @answers(command=True, emits=_LIFE)
+    def reply_to_ticket(self, arguments: Mapping[str, Any]) -> Any:
+        """Take a requester's word from the page behind a link."""
+        return closing_calls.reply(self.store, self.settings.policy, arguments)
 
     @answers()
     def ticket_assignments(self, arguments: Mapping[str, Any]) -> Any:

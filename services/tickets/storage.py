@@ -13,7 +13,7 @@ from contracts.words import TicketState
 from eventkit.work import Row, Work
 from services.tickets.duty.storage import DutyStore
 from services.tickets.rules import FINISHED
-from services.tickets.tables import clock, metadata, person, ticket, ticket_change, ticket_comment
+from services.tickets.tables import clock, metadata, person, survey, ticket, ticket_change, ticket_comment
 
 __all__ = ["FORGET", "TicketStore", "clock_id", "metadata"]
 
@@ -28,6 +28,7 @@ class TicketStore:
         self._clocks = work.rows(clock)
         self._changes = work.rows(ticket_change)
         self._comments = work.rows(ticket_comment)
+        self.surveys = work.rows(survey)
         self.duty = DutyStore(work, self.people)
         self._numbers: list[int] = []
         self._queues: dict[str, bool] = {}
@@ -216,6 +217,7 @@ FORGET = (
     "delete from person where employee_number = :number",
     "update ticket set description = '' where requester = :number",
     "update ticket_comment set body = '' where actor = :number",
+    "update survey set person = null, comment = '' where person = :number",
     "update feedback_change set after = '' where field = 'information' and feedback_id in"
     " (select id from feedback where author = :number)",
     "update feedback set author = null, text = '' where author = :number",

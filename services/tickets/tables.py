@@ -102,6 +102,20 @@ ticket_comment = Table(
     Index("ticket_comment_by_number", "number", "at"),
 )
 
+survey = Table(
+    "survey",
+    metadata,
+    Column("id", Text, primary_key=True, comment="ticket/cycle: one for each solution"),
+    Column("number", Text, nullable=False),
+    Column("cycle", Integer, nullable=False),
+    Column("person", Text),
+    Column("rating", SmallInteger, nullable=False, comment="1 worst to 5 best"),
+    Column("comment", Text, nullable=False),
+    Column("answered_at", DateTime(timezone=True), nullable=False),
+    Column("follow_up", Text, comment="the ticket that a low rating has opened"),
+    Index("survey_by_number", "number"),
+)
+
 clock = Table(
     "clock",
     metadata,

@@ -22,6 +22,7 @@ from contracts.words import TicketState
 from eventkit.envelope import new_id
 from eventkit.errors import BadMessage
 from services.tickets import rules
+from services.tickets.closing.waiting import expect_answer, expect_no_answer
 from services.tickets.duty import usecases as duty
 from services.tickets.rules import AWAITING, FINISHED
 from services.tickets.sla import usecases as sla
@@ -72,7 +73,7 @@ def open_ticket(
     store.note(row["number"], change.moment, change.actor, "assignee", after=row["assignee"])
     tell(store, TicketOpened, row, policy, change)
     if request.state not in (TicketState.NEW, TicketState.OTHER):
-        row = _enter(store, policy, row, request.state, change)
+        row = enter(store, policy, row, request.state, change)
     return str(row["number"])
 
 
@@ -155,7 +156,7 @@ def change_ticket(store: TicketStore, policy: Policy, row: Row, request: TicketU
         return row
     if request.resolved_by:
         row = store.tickets.change(row, resolved_by=request.resolved_by)
-    return _enter(store, policy, row, request.state, change)
+    return enter(store, policy, row, request.state, change)
 
 
 def _change_fields(store: TicketStore, policy: Policy, row: Row, request: TicketUpdateRequested, change: Change) -> Row:
@@ -255,21 +256,22 @@ def _comment(
         return row
     if voice is Voice.REQUESTER:
         if row["state"] == TicketState.AWAITING_USER:
-            row = _enter(store, policy, row, TicketState.IN_PROGRESS, change)
+            row = enter(store, policy, row, TicketState.IN_PROGRESS, change)
         return sla.requester_wrote(store, policy, row, change)
     if voice is Voice.DESK:
         if row["state"] == TicketState.NEW:
-            return _enter(store, policy, row, TicketState.IN_PROGRESS, change)
+            return enter(store, policy, row, TicketState.IN_PROGRESS, change)
         return sla.desk_answered(store, policy, row, change)
     return row
 
 
-def _enter(store: TicketStore, policy: Policy, row: Row, state: TicketState, change: Change) -> Row:
+def enter(store: TicketStore, policy: Policy, row: Row, state: TicketState, change: Change, *, reason: str = "") -> Row:
     """Bring a ticket into a state, with its clocks, and tell what that means."""
     before = TicketState(row["state"])
     if state is before:
         return row
-    store.note(row["number"], change.moment, change.actor, "state", before=str(before), after=str(state))
+    told = {"before": str(before), "after": str(state), "reason": reason}
+    store.note(row["number"], change.moment, change.actor, "state", **told)
     reopening = before in FINISHED and state not in FINISHED
     if reopening:
         row = _reopen(store, policy, row, change)
@@ -284,9 +286,19 @@ def _enter(store: TicketStore, policy: Policy, row: Row, state: TicketState, cha
         tell(store, TicketPaused, row, policy, change, previous_state=before)
     elif before in AWAITING and state not in FINISHED:
         tell(store, TicketResumed, row, policy, change, previous_state=before)
+    return _finish(store, policy, row, before, change)
+
+
+def _finish(store: TicketStore, policy: Policy, row: Row, before: TicketState, change: Change) -> Row:
+    """Do what being resolved and being closed mean, and begin or end the wait for the requester's answer."""
+    state = row["state"]
     if state in FINISHED and before not in FINISHED:
         row = _resolve(store, policy, row, change)
-    if state is TicketState.CLOSED:
+    if state == TicketState.RESOLVED:
+        expect_answer(store, policy, row, change)
+    elif before is TicketState.RESOLVED and not change.history:
+        expect_no_answer(store, row)
+    if state == TicketState.CLOSED:
         row = store.tickets.change(row, closed_at=change.moment)
         tell(store, TicketClosed, row, policy, change, closed_at=change.moment)
     return row

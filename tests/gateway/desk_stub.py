@@ -103,6 +103,17 @@ DUTY: dict[str, Any] = {
     "shifts": [],
     "gaps": [],
 }
+FOR_REQUESTER: dict[str, Any] = {
+    "number": "T2026-000001",
+    "title": "打印机坏了 <script>alert(1)</script>",
+    "state": "resolved",
+    "state_text": "已解决",
+    "opened_at": "2026-01-01T00:00:00Z",
+    "solution": "重启打印机",
+    "asked": True,
+    "may_rate": True,
+    "comments": [{"at": "2026-01-01T01:00:00Z", "mine": True, "body": "还是不行"}],
+}
 #: What the stub answers where a ticket would be wrong.
 _ANSWERS: dict[str, Any] = {
     "ticket_comments": {"items": [COMMENT]},
@@ -110,10 +121,13 @@ _ANSWERS: dict[str, Any] = {
     "explain_sla": SLA,
     "ticket_assignments": {"items": [DECISION]},
     "show_duty": DUTY,
+    "ticket_for_requester": FOR_REQUESTER,
 }
 _COMMANDS: dict[str, Any] = {
     "load_roster": {"shifts": 1, "replaced": 0, "groups": ["网络组"]},
     "swap_duty": SWAP,
+    "decide_solution": FOR_REQUESTER,
+    "reply_to_ticket": FOR_REQUESTER,
 }
 _READING = (*_ANSWERS, "get_ticket", "list_tickets", "get_feedback", "list_feedback", "feedback_status")
 
@@ -129,7 +143,7 @@ class Tickets:
             self.asked.append((name, arguments, work.actor))
             if arguments.get("number") == "none":
                 raise NotFound("no ticket none", field="number")
-            if arguments.get("number") == "closed":
+            if arguments.get("number") == "closed" and name != "ticket_for_requester":
                 raise RuleBroken("only a resolved ticket can be closed", field="state")
             if arguments.get("feedback_id") == "none":
                 raise NotFound("no feedback none", field="feedback_id")

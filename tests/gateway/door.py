@@ -17,6 +17,7 @@ from eventkit import broker, schema, topology
 from eventkit.consumer import Incoming
 from eventkit.database import open_engine
 from eventkit.envelope import encode_time
+from eventkit.links import TICKET, Links
 from eventkit.process import ProcessSettings
 from liaison.installation import Installation
 from liaison.publishers import PublisherAccount, add_publisher
@@ -55,6 +56,9 @@ def as_json(value: Any) -> bytes:
     return value if isinstance(value, bytes) else json.dumps(value, ensure_ascii=False).encode()
 
 
+LINK_KEY = "for links that tests follow"
+
+
 class Door:
     """A running gateway, its publisher `erp`, and a tap on everything that it emits."""
 
@@ -68,7 +72,8 @@ class Door:
         self.engine: Engine = open_engine(installation.database_uri("gateway"), name="test")
         schema.migrate(self.engine, FOLDER)
         process = ProcessSettings(installation.amqp_uri("gateway"), installation.database_uri("gateway"), 0)
-        self.gateway = Gateway(Settings(process, "127.0.0.1", 0, FOLDER / "mappings"))
+        links = Links([LINK_KEY], TICKET, valid_days=14)
+        self.gateway = Gateway(Settings(process, "127.0.0.1", 0, FOLDER / "mappings", links))
         self.gateway.start()
         self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.gateway.port}", timeout=10, trust_env=False)
         self._reader = broker.connect(installation.amqp_admin_uri, name="test").channel()

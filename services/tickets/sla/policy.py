@@ -93,6 +93,18 @@ class Assigning:
 
 
 @dataclass(frozen=True, slots=True)
+class Closing:
+    """How a resolved ticket ends (T5). silence_s: open seconds of `calendar` after which no answer closes it.
+
+    follow_up_at_most: a rating up to this opens a follow-up.
+    """
+
+    silence_s: int
+    calendar: str
+    follow_up_at_most: int
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """The policy file: service levels in order, priorities, and which group serves whom."""
 
@@ -104,6 +116,7 @@ class Policy:
     region_groups: Mapping[str, str]
     group_leads: Mapping[str, str]
     assignment: Assigning
+    closing: Closing
     _by_name: dict[str, ServiceLevel] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -14,7 +14,7 @@ from contracts.words import Channel, TicketState
 from eventkit.errors import BadSettings
 from services.tickets.business_time.files import Calendars
 from services.tickets.sla.clock import OnChange, OnReopen
-from services.tickets.sla.policy import MATCHED, Assigning, Goal, Policy, ServiceLevel, SkillWanted
+from services.tickets.sla.policy import MATCHED, Assigning, Closing, Goal, Policy, ServiceLevel, SkillWanted
 
 _PRIORITIES = (1, 2, 3, 4)
 #: The fields of a goal beside the priorities: a span for all others, and the calendar.
@@ -63,6 +63,12 @@ class _Assigning(msgspec.Struct, forbid_unknown_fields=True):
     skills: list[_Skill] = []
 
 
+class _Closing(msgspec.Struct, forbid_unknown_fields=True):
+    silence: str = "3 workdays"
+    calendar: str | None = None
+    follow_up_at_most: Annotated[int, msgspec.Meta(ge=0, le=5)] = 2
+
+
 class _PolicyFile(msgspec.Struct, forbid_unknown_fields=True):
     default_priority: _Priority
     defaults: _Habits
@@ -72,6 +78,7 @@ class _PolicyFile(msgspec.Struct, forbid_unknown_fields=True):
     regions: dict[str, str]
     group_leads: dict[str, str]
     assignment: _Assigning = msgspec.field(default_factory=_Assigning)
+    closing: _Closing = msgspec.field(default_factory=_Closing)
 
 
 def read_policy(path: Path, calendars: Calendars) -> Policy:
@@ -86,11 +93,19 @@ def read_policy(path: Path, calendars: Calendars) -> Policy:
     rows = file.priority_matrix
     if set(rows) != set(_PRIORITIES) or any(len(row) != 4 for row in rows.values()):
         faults.append("priority_matrix: needs rows 1 to 4 of four priorities each")
-    assigning = _assigning(file, calendars, faults)
+    assigning, closing = _assigning(file, calendars, faults), _closing(file, calendars, faults)
     if faults:
         raise BadSettings(f"{path}: {'; '.join(faults)}")
     return Policy(
-        levels, calendars, file.default_priority, rows, file.default_group, file.regions, file.group_leads, assigning
+        levels,
+        calendars,
+        file.default_priority,
+        rows,
+        file.default_group,
+        file.regions,
+        file.group_leads,
+        assigning,
+        closing,
     )
 
 
@@ -103,6 +118,20 @@ def _assigning(file: _PolicyFile, calendars: Calendars, faults: list[str]) -> As
         SkillWanted(one.skill, _conditions(one.when, f"assignment.skills: {one.skill}", faults)) for one in given.skills
     ]
     return Assigning(given.capacity, given.even_out, given.keep_what_can_wait, calendar, skills)
+
+
+def _closing(file: _PolicyFile, calendars: Calendars, faults: list[str]) -> Closing:
+    given = file.closing
+    calendar = given.calendar or file.defaults.calendar or next(iter(sorted(calendars.named)))
+    silence_s = 0
+    if calendar not in calendars.named:
+        faults.append(f"closing.calendar: no calendar {calendar!r}")
+    else:
+        try:
+            silence_s = seconds_of(given.silence, calendars.named[calendar].usual_day_s)
+        except ValueError as error:
+            faults.append(f"closing.silence: {error}")
+    return Closing(silence_s, calendar, given.follow_up_at_most)
 
 
 def _conditions(when: Mapping[str, Any], place: str, faults: list[str]) -> dict[str, frozenset[Any]]:

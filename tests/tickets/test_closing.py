@@ -1,0 +1,120 @@
+"""The end of a ticket (T5): confirmed and rated, refused, or silence; each counts once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from eventkit.errors import NotFound, RuleBroken
+from tests.eventkit.desk import Desk, eventually
+from tests.tickets.stories import engineer, told, types
+
+
+@pytest.fixture
+def solved(tickets: Desk, call: Any) -> dict[str, Any]:
+    """A ticket of E7 that E21 has solved, as its link names it."""
+    tickets.publish(engineer("E21", "华东支持组"))
+    eventually(lambda: tickets.one("select count(*) from person") == 1)
+    number = call("open_ticket", title="打不开", requester="E7", region="华东")["number"]
+    call("resolve_ticket", actor="E21", number=number, solution="重启")
+    return {"number": number, "cycle": 1, "person": "E7"}
+
+
+def decide(call: Any, link: dict[str, Any], decision: str, **more: Any) -> Any:
+    return call("decide_solution", actor=link["person"], decision=decision, **link, **more)
+
+
+def test_a_requester_confirms_and_rates_and_is_asked_no_more(tickets: Desk, call: Any, solved: dict[str, Any]) -> None:
+    shown = call("ticket_for_requester", **solved)
+    assert (shown["asked"], shown["may_rate"], shown["solution"], shown["state_text"]) == (True, True, "重启", "已解决")
+    assert decide(call, solved, "confirm", rating="5", text="很快")["asked"] is False
+    assert types(tickets)[-2:] == ["survey.answered", "ticket.closed"]
+    [row] = tickets.rows("select * from survey")
+    assert (row.rating, row.comment, row.person, row.follow_up) == (5, "很快", "E7", None)
+    assert tickets.one("select count(*) from eventkit.timer where kind = 'silence'") == 0
+
+
+@pytest.mark.parametrize("second", ["confirm", "refuse"])
+def test_a_decision_counts_once(tickets: Desk, call: Any, solved: dict[str, Any], second: str) -> None:
+    decide(call, solved, "confirm", rating="4")
+    with pytest.raises(RuleBroken, match="answered already"):
+        decide(call, solved, second, rating="1", text="还是不行")
+    assert tickets.one("select count(*) from survey") == 1
+    assert "ticket.reopened" not in types(tickets)
+
+
+def test_a_refusal_needs_a_reason_and_reopens(tickets: Desk, call: Any, solved: dict[str, Any]) -> None:
+    with pytest.raises(RuleBroken) as caught:
+        decide(call, solved, "refuse", text="  ")
+    assert caught.value.field == "text"
+    refused = decide(call, solved, "refuse", text="还是打不开")
+    assert (refused["state_text"], refused["asked"]) == ("处理中", False)
+    assert call("ticket_for_requester", **solved)["comments"][-1]["body"] == "还是打不开"
+    # The link of the first solution decides nothing about the second, which is asked about anew.
+    call("resolve_ticket", actor="E21", number=solved["number"], solution="换机器")
+    with pytest.raises(RuleBroken, match="earlier solution"):
+        decide(call, solved, "confirm", rating="1")
+    decide(call, solved | {"cycle": 2}, "confirm", rating="3")
+    assert [row.cycle for row in tickets.rows("select cycle from survey")] == [2]
+
+
+def test_nobody_rates_their_own_work(tickets: Desk, call: Any) -> None:
+    number = call("open_ticket", title="我自己的", requester="E21", assignee="E21")["number"]
+    call("resolve_ticket", actor="E21", number=number, solution="重启")
+    link = {"number": number, "cycle": 1, "person": "E21"}
+    assert call("ticket_for_requester", **link)["may_rate"] is False
+    with pytest.raises(RuleBroken) as caught:
+        decide(call, link, "confirm", rating="5")
+    assert caught.value.field == "rating"
+    decide(call, link, "confirm")
+    assert tickets.one("select count(*) from survey") == 0
+
+
+def test_a_low_rating_opens_a_follow_up_with_clocks_of_its_own_for_the_lead(
+    tickets: Desk, call: Any, solved: dict[str, Any]
+) -> None:
+    decide(call, solved, "confirm", rating="2", text="等了三天")
+    [follow_up] = tickets.rows("select * from ticket where category = '回访'")
+    assert (follow_up.assignee, follow_up.group_name, follow_up.requester) == ("E1002", "华东支持组", "E7")
+    assert follow_up.due_solution_at is not None
+    [answered] = [data for kind, data in told(tickets) if kind == "survey.answered"]
+    assert (answered["rating"], answered["follow_up"]) == (2, follow_up.number)
+
+
+def test_silence_closes_after_so_many_workdays(desk_under: Callable[..., Desk], calling: Callable[[Desk], Any]) -> None:
+    desk = desk_under({"default_group": "closing: {silence: 2 workdays, calendar: 5x8}\ndefault_group"})
+    call = calling(desk)
+    number = call("open_ticket", title="打不开", requester="E7")["number"]
+    call("resolve_ticket", number=number, solution="重启")
+    due_at = desk.one("select due_at from eventkit.timer where kind = 'silence'")
+    assert due_at - datetime.now(UTC) > timedelta(days=1)
+    assert "08:30" <= due_at.astimezone(ZoneInfo("Asia/Shanghai")).strftime("%H:%M") <= "18:00"
+    # When the moment comes
+    with desk.engine.begin() as connection:
+        connection.exec_driver_sql("update eventkit.timer set due_at = now() where kind = 'silence'")
+    eventually(lambda: "ticket.closed" in types(desk))
+    last = call("ticket_changes", number=number)["items"][-1]
+    assert (last["actor"], last["after"], last["reason"]) == (None, "closed", "no answer to the solution")
+
+
+def test_a_ticket_that_was_reopened_is_not_closed_by_an_earlier_silence(
+    tickets: Desk, call: Any, solved: dict[str, Any]
+) -> None:
+    decide(call, solved, "refuse", text="还是打不开")
+    assert tickets.one("select count(*) from eventkit.timer where kind = 'silence'") == 0
+
+
+def test_a_link_is_for_its_requester_only(call: Any, solved: dict[str, Any]) -> None:
+    for method, more in (("ticket_for_requester", {}), ("decide_solution", {"decision": "confirm"})):
+        with pytest.raises(NotFound):
+            call(method, **solved | {"person": "E8"}, **more)
+
+
+def test_a_word_from_the_page_is_the_requesters(call: Any, solved: dict[str, Any]) -> None:
+    assert call("reply_to_ticket", actor="E7", **solved, text="谢谢")["asked"] is True
+    shown = call("ticket_for_requester", **solved)
+    assert [(one["mine"], one["body"]) for one in shown["comments"]] == [(True, "谢谢")]
