@@ -41,6 +41,7 @@ _SHOWN = [
     "due_response_at",
     "due_next_response_at",
     "due_solution_at",
+    "due_next_at",
     "reopen_count",
     "occurrences",
     "externalref",
@@ -81,13 +82,10 @@ def get_ticket(store: TicketStore, arguments: Mapping[str, Any]) -> dict[str, An
 
 
 def list_tickets(store: TicketStore, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a page of the tickets that the caller may see, newest first, and the cursor of the next page."""
+    """Return a page of the tickets that the caller may see, and the cursor of the next page; see `listing`."""
     limit = min(max(int(arguments.get("limit") or 50), 1), MAX_PAGE)
-    rows = store.listed(
-        arguments.get("scope") or {}, arguments.get("filters") or {}, after=arguments.get("cursor"), limit=limit + 1
-    )
-    page = rows[:limit]
-    return {"items": [shown(row) for row in page], "next_cursor": page[-1]["number"] if len(rows) > limit else None}
+    page = store.page_of(arguments.get("scope") or {}, arguments, limit)
+    return {"items": [shown(row) for row in page.rows], "next_cursor": page.next_cursor}
 
 
 def bring_to(

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, exists, or_, select, text
+from sqlalchemy import and_, exists, select, text
 
 from contracts.tickets import Target
 from contracts.words import TicketState
 from eventkit.work import Row, Work
 from services.tickets.duty.storage import DutyStore
+from services.tickets.listing import Page, page_of
 from services.tickets.rules import FINISHED
 from services.tickets.tables import clock, metadata, person, survey, ticket, ticket_change, ticket_comment
 
@@ -129,6 +130,10 @@ class TicketStore:
             if row["assignee"] == assignee and row["state"] not in FINISHED
         ]
 
+    def page_of(self, scope: Mapping[str, Any], arguments: Mapping[str, Any], limit: int) -> Page:
+        """Return a page of tickets; see `listing`."""
+        return page_of(self.work.connection, scope, arguments, self.work.now, limit)
+
     def has_queue(self, group: str) -> bool:
         """Tell whether tickets wait in a group's queue, this transaction's among them."""
         if group not in self._queues:
@@ -152,24 +157,6 @@ class TicketStore:
         )
         return [row for row in self.tickets.find(condition) if row["state"] == TicketState.NEW and row["assignee"]]
 
-    def listed(
-        self, scope: Mapping[str, Any], filters: Mapping[str, Any], *, after: str | None, limit: int
-    ) -> list[Row]:
-        """Return tickets without locking them, newest number first, those after a cursor's number."""
-        conditions = [_scope_condition(scope)]
-        for name in ("state", "priority", "assignee", "region", "requester"):
-            if filters.get(name) is not None:
-                conditions.append(ticket.c[name] == filters[name])
-        if filters.get("group") is not None:
-            conditions.append(ticket.c.group_name == filters["group"])
-        if filters.get("q"):
-            pattern = f"%{_escaped(str(filters['q']))}%"
-            conditions.append(or_(ticket.c.title.ilike(pattern), ticket.c.number == filters["q"]))
-        if after:
-            conditions.append(ticket.c.number < after)
-        statement = select(ticket).where(*conditions).order_by(ticket.c.number.desc()).limit(limit)
-        return [dict(row) for row in self.work.connection.execute(statement).mappings()]
-
 
 def clock_id(number: str, target: Target, cycle: int) -> str:
     """Return the key of a clock, which its timers share."""
@@ -184,26 +171,6 @@ def _clock_ids(row: Row) -> list[str]:
     if row["next_response_cycle"]:
         ids.append(clock_id(row["number"], Target.NEXT_RESPONSE, row["next_response_cycle"]))
     return ids
-
-
-def _escaped(pattern: str) -> str:
-    return pattern.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-
-
-def _scope_condition(scope: Mapping[str, Any]) -> Any:
-    """The same rule as `rules.is_visible`, for the database; a test compares the two."""
-    person_is = scope.get("person")
-    mine = or_(ticket.c.requester == person_is, ticket.c.assignee == person_is) if person_is else text("false")
-    match scope.get("kind"):
-        case "all":
-            return text("true")
-        case "own":
-            return mine
-        case "group":
-            return or_(mine, ticket.c.group_name.in_(list(scope.get("groups") or ())))
-        case "department":
-            return ticket.c.department == scope.get("department")
-    return text("false")
 
 
 #: What erases a person (S6): who they are, and what they wrote. Numbers of tickets and moments stay.

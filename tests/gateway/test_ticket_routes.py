@@ -38,11 +38,15 @@ def test_commands_are_passed_on(
 
 
 def test_a_list_is_asked_for_with_filters_and_cursor(door: Door, tickets: Tickets) -> None:
-    path = "/v1/tickets?state=new&priority=2&group=G&assignee=E2&region=R&q=坏&limit=7&cursor=T9"
+    path = "/v1/tickets?state=new&priority=2&group=G&assignee=E2&region=R&q=坏&limit=7&cursor=T9&view=group&sort=due"
     answer = door.ask("GET", path, door.token("admin")).json()
     filters = {"state": "new", "priority": 2, "group": "G", "assignee": "E2", "region": "R", "q": "坏"}
     assert tickets.asked == [
-        ("list_tickets", {"filters": filters, "limit": 7, "cursor": "T9", "scope": SCOPE}, "E1001")
+        (
+            "list_tickets",
+            {"filters": filters, "view": "group", "sort": "due", "limit": 7, "cursor": "T9", "scope": SCOPE},
+            "E1001",
+        )
     ]
     assert (answer["items"][0]["number"], answer["next_cursor"]) == ("T2026-000001", "T2026-000001")
 

@@ -47,11 +47,10 @@ def open_ticket(request: Request, who: Who, body: TicketWish, idempotency_key: I
 
 @router.get("", response_model=TicketPage, summary="工单列表", **action("tickets.list", problems=(422,)))
 def list_tickets(request: Request, who: Who, search: Annotated[TicketSearch, Query()]) -> Any:
-    """Show the tickets that the caller may see, newest first, a page at a time."""
-    filters = search.model_dump(exclude_none=True, exclude={"limit", "cursor"})
-    return _TICKETS.ask_for(
-        request, who, "list_tickets", {"filters": filters, "limit": search.limit, "cursor": search.cursor}
-    )
+    """Show the tickets that the caller may see, newest first or by remaining time, a page at a time."""
+    filters = search.model_dump(exclude_none=True, exclude={"limit", "cursor", "view", "sort"})
+    asked = {"filters": filters, "view": search.view, "sort": search.sort}
+    return _TICKETS.ask_for(request, who, "list_tickets", asked | {"limit": search.limit, "cursor": search.cursor})
 
 
 @router.get("/{number}", response_model=Ticket, summary="查看工单", **action("tickets.read", problems=(404,)))

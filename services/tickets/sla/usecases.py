@@ -228,7 +228,9 @@ def put(store: TicketStore, policy: Policy, row: Row, clock: Clock, change: Chan
     store.put_clock(row["number"], clock.target, clock.cycle, _values(clock), is_new=is_new)
     if not change.history:
         _arm(store, policy, row, clock)
-    return store.tickets.change(row, **{_DUE_COLUMNS[clock.target]: clock.due_at})
+    row = store.tickets.change(row, **{_DUE_COLUMNS[clock.target]: clock.due_at})
+    running = [one.due_at for one in clocks_of(store, policy, row) if one.runs]
+    return store.tickets.change(row, due_next_at=min(running, default=None))
 
 
 def _arm(store: TicketStore, policy: Policy, row: Row, clock: Clock) -> None:
