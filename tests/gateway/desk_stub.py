@@ -133,14 +133,16 @@ _READING = (*_ANSWERS, "get_ticket", "list_tickets", "get_feedback", "list_feedb
 
 
 class Tickets:
-    """The stub. asked: every call, as (method, arguments, actor)."""
+    """The stub. asked: every call, as (method, arguments, actor). traces: the trace of each."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, Mapping[str, Any], str | None]] = []
+        self.traces: list[str | None] = []
 
     def method(self, name: str) -> Method:
         def answer(work: Work, arguments: Mapping[str, Any]) -> Any:
             self.asked.append((name, arguments, work.actor))
+            self.traces.append(work.traceparent)
             if arguments.get("number") == "none":
                 raise NotFound("no ticket none", field="number")
             if arguments.get("number") == "closed" and name != "ticket_for_requester":
