@@ -36,8 +36,6 @@ def test_a_wrong_token_opens_nothing(browser: httpx.Client) -> None:
 
 
 def test_signing_in_shows_the_queue_of_the_own_groups_first(engineer: httpx.Client, tickets: Tickets) -> None:
-    engineer: httpx.Client, tickets: Tickets
-) -> None:
     answer = engineer.get("/desk/queue")
     assert "T2026-000001" in answer.text
     [(method, arguments, actor)] = tickets.asked[-1:]
