@@ -17,6 +17,7 @@ class Target(Word):
     FIRST_RESPONSE = "first_response"
     NEXT_RESPONSE = "next_response"
     SOLUTION = "solution"
+    INTERNAL = "internal"
     OTHER = "other"
 
 
@@ -90,6 +91,16 @@ class TicketResumed(_TicketFact, frozen=True, kw_only=True):
     TYPE: ClassVar[str] = "liaison.ticket.resumed.v1"
 
     previous_state: TicketState
+
+
+class TicketEscalated(_TicketFact, frozen=True, kw_only=True):
+    """A higher level of support has the ticket now (T4). `level`: 1 key user, 2 specialist, 3 team, 4 vendor."""
+
+    TYPE: ClassVar[str] = "liaison.ticket.escalated.v1"
+
+    level: int
+    previous_level: int
+    reason: str = ""
 
 
 class TicketResolved(_TicketFact, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ from typing import Any
 
 from contracts import tickets as facts
 from contracts.gateway import FeedbackSubmitted, PersonChanged, TicketRequested, TicketUpdateRequested
+from contracts.tickets import Target
 from contracts.words import TicketState
 from eventkit.envelope import Event
 from eventkit.service import Configured, Stored, answers, fires, handles
@@ -23,6 +24,8 @@ from services.tickets.settings import Settings
 from services.tickets.sla import calls as sla_calls
 from services.tickets.sla import usecases as sla
 from services.tickets.storage import TicketStore
+from services.tickets.support import calls as support_calls
+from services.tickets.support import usecases as support
 from services.tickets.telling import Change
 from services.tickets.usecases import request_key
 
@@ -30,6 +33,7 @@ _LIFE = (
     facts.TicketOpened,
     facts.TicketChanged,
     facts.TicketAssigned,
+    facts.TicketEscalated,
     facts.TicketResponded,
     facts.TicketPaused,
     facts.TicketResumed,
@@ -133,10 +137,12 @@ class TicketsService:
         """A share of a target is used up."""
         sla.clock_fell_due(self.store, self.settings.policy, timer.payload, self.store.work.now)
 
-    @fires("sla_breach", preload="load_timers", emits=(facts.SlaBreached,))
+    @fires("sla_breach", preload="load_timers", emits=(facts.SlaBreached, *_LIFE))
     def on_sla_breach(self, timer: Timer) -> None:
-        """A target is missed."""
+        """A target is missed; a missed internal one may bring the ticket to the next level (T4)."""
         sla.clock_fell_due(self.store, self.settings.policy, timer.payload, self.store.work.now)
+        if timer.payload["target"] == Target.INTERNAL:
+            support.overdue(self.store, self.settings.policy, timer.payload["number"], Change(self.store.work.now))
 
     def load_queues(self, timers: Sequence[Timer]) -> None:
         """Lock the tickets that wait: subject first."""
@@ -239,6 +245,31 @@ class TicketsService:
     def explain_sla(self, arguments: Mapping[str, Any]) -> Any:
         """Show a ticket's clocks, each counted and skipped span with its reason."""
         return sla_calls.explain_ticket(self.store, self.settings.policy, arguments)
+
+    @answers(command=True, emits=_LIFE)
+    def escalate_ticket(self, arguments: Mapping[str, Any]) -> Any:
+        """Bring a ticket to a higher level of support."""
+        return support_calls.escalate(self.store, self.settings.policy, arguments, self.store.work.actor)
+
+    @answers(command=True, emits=_LIFE)
+    def diagnose_ticket(self, arguments: Mapping[str, Any]) -> Any:
+        """Note how a ticket is diagnosed."""
+        return support_calls.diagnose(self.store, self.settings.policy, arguments, self.store.work.actor)
+
+    @answers(command=True, emits=_LIFE)
+    def note_vendor(self, arguments: Mapping[str, Any]) -> Any:
+        """Note what the vendor says."""
+        return support_calls.note_vendor(self.store, self.settings.policy, arguments, self.store.work.actor)
+
+    @answers()
+    def ticket_support(self, arguments: Mapping[str, Any]) -> Any:
+        """Show a ticket's level, diagnosis and vendor."""
+        return support_calls.support_of(self.store, arguments)
+
+    @answers()
+    def ticket_ledger(self, arguments: Mapping[str, Any]) -> Any:
+        """Show who held a ticket for how long."""
+        return support_calls.ledger(self.store, arguments)
 
     @answers()
     def ticket_for_requester(self, arguments: Mapping[str, Any]) -> Any:

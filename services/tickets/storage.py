@@ -11,10 +11,20 @@ from sqlalchemy import and_, exists, select, text
 from contracts.tickets import Target
 from contracts.words import TicketState
 from eventkit.work import Row, Work
+from services.tickets.duty.assignment import away_of
 from services.tickets.duty.storage import DutyStore
 from services.tickets.listing import Page, page_of
 from services.tickets.rules import FINISHED
-from services.tickets.tables import clock, metadata, person, survey, ticket, ticket_change, ticket_comment
+from services.tickets.tables import (
+    clock,
+    metadata,
+    person,
+    survey,
+    ticket,
+    ticket_change,
+    ticket_comment,
+    ticket_support,
+)
 
 __all__ = ["FORGET", "TicketStore", "clock_id", "metadata"]
 
@@ -30,6 +40,7 @@ class TicketStore:
         self._changes = work.rows(ticket_change)
         self._comments = work.rows(ticket_comment)
         self.surveys = work.rows(survey)
+        self.supports = work.rows(ticket_support)
         self.duty = DutyStore(work, self.people)
         self._numbers: list[int] = []
         self._queues: dict[str, bool] = {}
@@ -145,6 +156,17 @@ class TicketStore:
         """Know that a ticket of this transaction waits in a group's queue."""
         self._queues[group] = True
 
+    def key_users_of(self, department: str) -> list[str]:
+        """Return the key users of a department who work here and are not away now, in the order of their numbers."""
+        statement = select(person).where(person.c.department == department, person.c.is_key_user, person.c.active)
+        found = self.work.connection.execute(statement.order_by(person.c.employee_number)).mappings()
+        rows, now = [dict(row) for row in found], self.work.now
+        return [
+            row["employee_number"]
+            for row in rows
+            if not any(span.begin_at <= now < span.end_at for span in away_of(row))
+        ]
+
     def waiting_in(self, groups: Iterable[str]) -> list[Row]:
         """Lock and return the tickets in the queues of groups."""
         condition = and_(ticket.c.group_name.in_(list(groups)), ticket.c.waits)
@@ -170,6 +192,8 @@ def _clock_ids(row: Row) -> list[str]:
     ]
     if row["next_response_cycle"]:
         ids.append(clock_id(row["number"], Target.NEXT_RESPONSE, row["next_response_cycle"]))
+    if row["support_cycle"]:
+        ids.append(clock_id(row["number"], Target.INTERNAL, row["support_cycle"]))
     return ids
 
 

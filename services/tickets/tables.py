@@ -67,6 +67,7 @@ ticket = Table(
     Column("occurrences", Integer, nullable=False),
     Column("history", Boolean, nullable=False),
     Column("support_level", SmallInteger, nullable=False, comment="T4: 1 key user, 2 specialist, 3 team, 4 vendor"),
+    Column("support_cycle", Integer, nullable=False, comment="the cycle of the internal clock; 0 before there was one"),
     Column("waits", Boolean, nullable=False, comment="in its group's queue, to be drawn when somebody has room"),
     Index("ticket_open_by_assignee", "assignee", postgresql_where=OPEN),
     Index("ticket_open_by_next", "due_next_at", "number", postgresql_where=OPEN),
@@ -102,6 +103,18 @@ ticket_comment = Table(
     Column("body", Text, nullable=False),
     Column("is_public", Boolean, nullable=False),
     Index("ticket_comment_by_number", "number", "at"),
+)
+
+ticket_support = Table(
+    "ticket_support",
+    metadata,
+    Column("number", Text, primary_key=True),
+    Column("diagnosis_mode", Text, comment="remote (远程协助) or on_site (现场勘查)"),
+    Column("appointment_at", _moment),
+    Column("vendor", Text),
+    Column("vendor_number", Text),
+    Column("promised_at", _moment),
+    Column("root_cause", Text),
 )
 
 survey = Table(
@@ -147,6 +160,7 @@ person = Table(
     Column("region", Text),
     Column("groups", ARRAY(Text), nullable=False),
     Column("is_engineer", Boolean, nullable=False),
+    Column("is_key_user", Boolean, nullable=False),
     Column("active", Boolean, nullable=False),
     Column("away", JSONB, nullable=False),
     Column("skills", ARRAY(Text), nullable=False),

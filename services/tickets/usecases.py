@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from services.tickets.storage import TicketStore
 
 
+#: The first level of support: a trained key user of the requester's department.
+KEY_USER = 1
 #: What every ticket begins with.
 _FRESH = {
     "solution": "",
@@ -40,6 +42,7 @@ _FRESH = {
     "next_response_cycle": 0,
     "occurrences": 1,
     "support_level": duty.SPECIALIST,
+    "support_cycle": 0,
     "waits": False,
 }
 
@@ -66,8 +69,8 @@ def open_ticket(
         return str(row["number"])
     row = _new_ticket(store, policy, request, change, request_key(source, externalref), externalref)
     row = sla.open_clocks(store, policy, row, change)
-    if row["assignee"] is None and not change.history:
-        row = duty.place(store, policy, row, change)
+    if not change.history:
+        row = _enter_support(store, policy, row, change)
     store.note(row["number"], change.moment, change.actor, "state", after=row["state"])
     store.note(row["number"], change.moment, change.actor, "group", after=row["group_name"])
     store.note(row["number"], change.moment, change.actor, "assignee", after=row["assignee"])
@@ -75,6 +78,17 @@ def open_ticket(
     if request.state not in (TicketState.NEW, TicketState.OTHER):
         row = enter(store, policy, row, request.state, change)
     return str(row["number"])
+
+
+def _enter_support(store: TicketStore, policy: Policy, row: Row, change: Change) -> Row:
+    """Give a new ticket to the first level of support: its department's key user (T4), else the group's specialists."""
+    if row["assignee"] is None and KEY_USER in policy.support and row["department"]:
+        helpers = [one for one in store.key_users_of(row["department"]) if one != row["requester"]]
+        if helpers:
+            row = store.tickets.change(row, assignee=helpers[0], support_level=KEY_USER)
+    if policy.support:
+        row = sla.level_changed(store, policy, store.tickets.change(row, support_cycle=1), change)
+    return row if row["assignee"] else duty.place(store, policy, row, change)
 
 
 def _new_ticket(
@@ -356,6 +370,7 @@ def change_person(store: TicketStore, policy: Policy, person: PersonChanged, cha
         "region": person.region,
         "groups": list(person.groups),
         "is_engineer": "engineer" in person.roles,
+        "is_key_user": "key_user" in person.roles,
         "active": person.active,
         "skills": list(person.skills),
         "capacity": person.capacity,

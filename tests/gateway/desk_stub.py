@@ -103,6 +103,32 @@ DUTY: dict[str, Any] = {
     "shifts": [],
     "gaps": [],
 }
+SUPPORT = {
+    "number": "T1",
+    "level": 3,
+    "diagnosis_mode": "remote",
+    "appointment_at": None,
+    "vendor": None,
+    "vendor_number": None,
+    "promised_at": None,
+    "root_cause": None,
+}
+LEDGER: dict[str, Any] = {
+    "number": "T1",
+    "life_s": 60.0,
+    "holdings": [
+        {
+            "level": 2,
+            "group": "网络组",
+            "person": "E1",
+            "step": "work",
+            "begin_at": "2026-01-01T00:00:00Z",
+            "end_at": None,
+            "seconds": 60.0,
+        }
+    ],
+    "sums": {"level": {"2": 60.0}, "group": {"网络组": 60.0}, "person": {"E1": 60.0}, "step": {"work": 60.0}},
+}
 FOR_REQUESTER: dict[str, Any] = {
     "number": "T2026-000001",
     "title": "打印机坏了 <script>alert(1)</script>",
@@ -122,11 +148,15 @@ _ANSWERS: dict[str, Any] = {
     "ticket_assignments": {"items": [DECISION]},
     "show_duty": DUTY,
     "ticket_for_requester": FOR_REQUESTER,
+    "ticket_support": SUPPORT,
+    "ticket_ledger": LEDGER,
 }
 _COMMANDS: dict[str, Any] = {
     "load_roster": {"shifts": 1, "replaced": 0, "groups": ["网络组"]},
     "swap_duty": SWAP,
     "decide_solution": FOR_REQUESTER,
+    "diagnose_ticket": SUPPORT,
+    "note_vendor": SUPPORT,
     "reply_to_ticket": FOR_REQUESTER,
 }
 _READING = (*_ANSWERS, "get_ticket", "list_tickets", "get_feedback", "list_feedback", "feedback_status")
@@ -162,7 +192,7 @@ class Tickets:
         return Method(name, answer, is_command=name not in _READING)
 
 
-_METHODS = ("open", "get", "respond", "resolve", "reopen", "close", "comment")
+_METHODS = ("open", "get", "respond", "resolve", "reopen", "close", "comment", "escalate")
 _ON_FEEDBACK = ("submit", "get", "list", "classify", "answer", "assign", "add_to")
 
 

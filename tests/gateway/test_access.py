@@ -26,6 +26,9 @@ BODIES: dict[str, Any] = {
     "/v1/tickets/{number}/reopen": {"reason": "又坏了"},
     "/v1/tickets/{number}/close": {},
     "/v1/tickets/{number}/comments": {"body": "请重启"},
+    "/v1/tickets/{number}/escalate": {"reason": "要厂商"},
+    "/v1/tickets/{number}/diagnosis": {"mode": "remote"},
+    "/v1/tickets/{number}/vendor": {"vendor_number": "V-1"},
     "/v1/duty/roster": {"sheet": "组,级别,工号,开始,结束"},
     "/v1/duty/swaps": {
         "group": "网络组",

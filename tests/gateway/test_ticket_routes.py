@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.gateway.desk_stub import CHANGE, COMMENT, DECISION, DUTY, SLA, SWAP, Tickets
+from tests.gateway.desk_stub import CHANGE, COMMENT, DECISION, DUTY, LEDGER, SLA, SUPPORT, SWAP, Tickets
 from tests.gateway.door import Door
 
 SCOPE = {"kind": "all", "person": "E1001", "groups": ["网络组"], "department": "信息部"}
@@ -57,6 +57,8 @@ def test_a_list_is_asked_for_with_filters_and_cursor(door: Door, tickets: Ticket
         pytest.param("comments", "ticket_comments", {"items": [COMMENT]}, id="comments"),
         pytest.param("changes", "ticket_changes", {"items": [CHANGE]}, id="changes"),
         pytest.param("sla", "explain_sla", SLA, id="service levels"),
+        pytest.param("support", "ticket_support", SUPPORT, id="level of support"),
+        pytest.param("ledger", "ticket_ledger", LEDGER, id="who held it for how long"),
         pytest.param("assignments", "ticket_assignments", {"items": [DECISION]}, id="why it was given to whom"),
     ],
 )
@@ -117,6 +119,18 @@ def test_a_body_without_end_is_cut_off(door: Door) -> None:
 def test_tickets_that_do_not_answer_are_a_503_with_retry_after(door: Door) -> None:
     answer = door.ask("GET", "/v1/tickets/T1", door.token("admin"))
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+
+
+def test_levels_of_support_are_passed_on(door: Door, tickets: Tickets) -> None:
+    admin = door.token("admin")
+    door.ask("POST", "/v1/tickets/T1/escalate", admin, {"reason": "要厂商", "level": 4, "vendor": "某厂"})
+    door.ask("PUT", "/v1/tickets/T1/diagnosis", admin, {"mode": "remote"})
+    door.ask("PUT", "/v1/tickets/T1/vendor", admin, {"vendor_number": "V-1"})
+    assert [(method, arguments) for method, arguments, _ in tickets.asked] == [
+        ("escalate_ticket", {"number": "T1", "reason": "要厂商", "level": 4, "vendor": "某厂", "scope": SCOPE}),
+        ("diagnose_ticket", {"number": "T1", "mode": "remote", "scope": SCOPE}),
+        ("note_vendor", {"number": "T1", "vendor_number": "V-1", "scope": SCOPE}),
+    ]
 
 
 def test_duty_is_loaded_swapped_and_shown(door: Door, tickets: Tickets) -> None:

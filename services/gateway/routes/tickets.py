@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from services.gateway.access import Who, action, guarded_router
 from services.gateway.asking import Asked
 from services.gateway.models.duty import DecisionPage
+from services.gateway.models.support import Diagnosis, Escalation, Ledger, Support, VendorPart
 from services.gateway.models.tickets import (
     ChangePage,
     Closing,
@@ -163,3 +164,67 @@ def ticket_sla(request: Request, who: Who, number: str) -> Any:
 def ticket_assignments(request: Request, who: Who, number: str) -> Any:
     """Show why a ticket was given to whom: every candidate with their score, oldest decision first."""
     return _TICKETS.ask_for(request, who, "ticket_assignments", {"number": number})
+
+
+@router.post(
+    "/{number}/escalate",
+    response_model=Ticket,
+    summary="升级",
+    **action("tickets.escalate", problems=(400, 404, 422)),
+)
+def escalate_ticket(
+    request: Request, who: Who, number: str, body: Escalation, idempotency_key: IdempotencyKey = None
+) -> Any:
+    """Bring a ticket to a higher level of support, the next one unless `level` says which."""
+    wish = body.model_dump(mode="json", exclude_none=True) | {"number": number}
+    return _TICKETS.ask_for(request, who, "escalate_ticket", wish, idempotency_key)
+
+
+@router.put(
+    "/{number}/diagnosis",
+    response_model=Support,
+    summary="诊断方式",
+    **action("tickets.escalate", problems=(400, 404, 422)),
+)
+def diagnose_ticket(
+    request: Request, who: Who, number: str, body: Diagnosis, idempotency_key: IdempotencyKey = None
+) -> Any:
+    """Note how a ticket is diagnosed: remotely (远程协助), or on site (现场勘查) with an appointment."""
+    wish = body.model_dump(mode="json", exclude_none=True) | {"number": number}
+    return _TICKETS.ask_for(request, who, "diagnose_ticket", wish, idempotency_key)
+
+
+@router.put(
+    "/{number}/vendor",
+    response_model=Support,
+    summary="厂商信息",
+    **action("tickets.escalate", problems=(400, 404, 422)),
+)
+def note_vendor(
+    request: Request, who: Who, number: str, body: VendorPart, idempotency_key: IdempotencyKey = None
+) -> Any:
+    """Note the vendor's number, promise and root cause."""
+    wish = body.model_dump(mode="json", exclude_none=True) | {"number": number}
+    return _TICKETS.ask_for(request, who, "note_vendor", wish, idempotency_key)
+
+
+@router.get(
+    "/{number}/support",
+    response_model=Support,
+    summary="支持层级",
+    **action("tickets.audit", problems=(404,)),
+)
+def ticket_support(request: Request, who: Who, number: str) -> Any:
+    """Show a ticket's level of support, its diagnosis and the vendor's part."""
+    return _TICKETS.ask_for(request, who, "ticket_support", {"number": number})
+
+
+@router.get(
+    "/{number}/ledger",
+    response_model=Ledger,
+    summary="经手时长",
+    **action("tickets.audit", problems=(404,)),
+)
+def ticket_ledger(request: Request, who: Who, number: str) -> Any:
+    """Show for how many seconds each level, group and person held a ticket; they add up to its life."""
+    return _TICKETS.ask_for(request, who, "ticket_ledger", {"number": number})

@@ -105,6 +105,19 @@ class Closing:
 
 
 @dataclass(frozen=True, slots=True)
+class SupportLevel:
+    """One level of support (T4). group: who works there; None keeps the ticket's own. auto: a miss escalates.
+
+    allowed_s: its own target, in open seconds of `calendar`; None without one.
+    """
+
+    group: str | None
+    allowed_s: int | None
+    calendar: str
+    auto: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """The policy file: service levels in order, priorities, and which group serves whom."""
 
@@ -117,6 +130,7 @@ class Policy:
     group_leads: Mapping[str, str]
     assignment: Assigning
     closing: Closing
+    support: Mapping[int, SupportLevel]
     _by_name: dict[str, ServiceLevel] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

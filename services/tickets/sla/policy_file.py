@@ -14,7 +14,16 @@ from contracts.words import Channel, TicketState
 from eventkit.errors import BadSettings
 from services.tickets.business_time.files import Calendars
 from services.tickets.sla.clock import OnChange, OnReopen
-from services.tickets.sla.policy import MATCHED, Assigning, Closing, Goal, Policy, ServiceLevel, SkillWanted
+from services.tickets.sla.policy import (
+    MATCHED,
+    Assigning,
+    Closing,
+    Goal,
+    Policy,
+    ServiceLevel,
+    SkillWanted,
+    SupportLevel,
+)
 
 _PRIORITIES = (1, 2, 3, 4)
 #: The fields of a goal beside the priorities: a span for all others, and the calendar.
@@ -69,6 +78,13 @@ class _Closing(msgspec.Struct, forbid_unknown_fields=True):
     follow_up_at_most: Annotated[int, msgspec.Meta(ge=0, le=5)] = 2
 
 
+class _Support(msgspec.Struct, forbid_unknown_fields=True):
+    target: str | None = None
+    group: str | None = None
+    calendar: str | None = None
+    auto: bool = False
+
+
 class _PolicyFile(msgspec.Struct, forbid_unknown_fields=True):
     default_priority: _Priority
     defaults: _Habits
@@ -79,6 +95,7 @@ class _PolicyFile(msgspec.Struct, forbid_unknown_fields=True):
     group_leads: dict[str, str]
     assignment: _Assigning = msgspec.field(default_factory=_Assigning)
     closing: _Closing = msgspec.field(default_factory=_Closing)
+    support: dict[_Priority, _Support] = {}
 
 
 def read_policy(path: Path, calendars: Calendars) -> Policy:
@@ -106,6 +123,7 @@ def read_policy(path: Path, calendars: Calendars) -> Policy:
         file.group_leads,
         assigning,
         closing,
+        {level: _support(level, given, file, calendars, faults) for level, given in sorted(file.support.items())},
     )
 
 
@@ -132,6 +150,19 @@ def _closing(file: _PolicyFile, calendars: Calendars, faults: list[str]) -> Clos
         except ValueError as error:
             faults.append(f"closing.silence: {error}")
     return Closing(silence_s, calendar, given.follow_up_at_most)
+
+
+def _support(level: int, given: _Support, file: _PolicyFile, calendars: Calendars, faults: list[str]) -> SupportLevel:
+    calendar = given.calendar or file.defaults.calendar or next(iter(sorted(calendars.named)))
+    allowed_s = None
+    if calendar not in calendars.named:
+        faults.append(f"support.{level}.calendar: no calendar {calendar!r}")
+    elif given.target is not None:
+        try:
+            allowed_s = seconds_of(given.target, calendars.named[calendar].usual_day_s)
+        except ValueError as error:
+            faults.append(f"support.{level}.target: {error}")
+    return SupportLevel(given.group, allowed_s, calendar, given.auto)
 
 
 def _conditions(when: Mapping[str, Any], place: str, faults: list[str]) -> dict[str, frozenset[Any]]:
