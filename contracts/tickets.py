@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from contracts.fact import EmployeeNumber, Fact, Moment, Name, Priority, Score, Word
-from contracts.words import Channel, FeedbackClass, FeedbackStatus, FeedbackWay, TicketState
+from contracts.words import Channel, FeedbackClass, FeedbackStatus, FeedbackWay, Secrecy, TicketState
 
 
 class Target(Word):
@@ -22,7 +22,10 @@ class Target(Word):
 
 
 class _TicketFact(Fact, frozen=True, kw_only=True):
-    """What a reader needs to know about the ticket without asking: who, whose, where and how urgent."""
+    """What a reader needs to know about the ticket without asking: who, whose, where and how urgent.
+
+    Of a sensitive ticket the events carry number and people, and no text (S6).
+    """
 
     number: Name
     title: str
@@ -42,12 +45,17 @@ class _TicketFact(Fact, frozen=True, kw_only=True):
     problem_code: Name | None = None
     due_response_at: Moment | None = None
     due_solution_at: Moment | None = None
+    request_type: Name | None = None
+    secrecy: Secrecy = Secrecy.INTERNAL
+    watchers: tuple[EmployeeNumber, ...] = ()
 
 
 class TicketOpened(_TicketFact, frozen=True, kw_only=True):
-    """A ticket exists and its clocks run."""
+    """A ticket exists and its clocks run. `alarm`: its type is one of which its group's lead must know at once."""
 
     TYPE: ClassVar[str] = "liaison.ticket.opened.v1"
+
+    alarm: bool = False
 
 
 class TicketChanged(_TicketFact, frozen=True, kw_only=True):
@@ -126,11 +134,12 @@ class TicketReopened(_TicketFact, frozen=True, kw_only=True):
 
 
 class TicketClosed(_TicketFact, frozen=True, kw_only=True):
-    """The ticket is finished."""
+    """The ticket is finished. `merged_into`: the ticket of which it turned out to be a duplicate."""
 
     TYPE: ClassVar[str] = "liaison.ticket.closed.v1"
 
     closed_at: Moment
+    merged_into: Name | None = None
 
 
 class TicketCommented(_TicketFact, frozen=True, kw_only=True):

@@ -10,7 +10,19 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.gateway import problems
 from services.gateway.parts import Parts
-from services.gateway.routes import alerts, answers, desk, duty, events, feedback, knowledge, pages, tickets, training
+from services.gateway.routes import (
+    alerts,
+    answers,
+    desk,
+    duty,
+    events,
+    feedback,
+    knowledge,
+    pages,
+    relations,
+    tickets,
+    training,
+)
 
 _DESCRIPTION = "其他系统在这里发布事件(CloudEvents 1.0),人员在这里提交和处理工单。错误以 RFC 9457 文档回答。"
 # A little over the largest batch, whose own limit is told with its field.
@@ -54,6 +66,7 @@ def create_app(parts: Parts) -> FastAPI:
         pages.router,
         events.router,
         alerts.router,
+        relations.router,
         tickets.router,
         duty.router,
         answers.router,

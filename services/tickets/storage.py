@@ -14,6 +14,7 @@ from eventkit.work import Row, Work
 from services.tickets.duty.assignment import away_of
 from services.tickets.duty.storage import DutyStore
 from services.tickets.listing import Page, page_of
+from services.tickets.relations.storage import RelationStore
 from services.tickets.rules import FINISHED
 from services.tickets.tables import (
     clock,
@@ -41,6 +42,7 @@ class TicketStore:
         self._comments = work.rows(ticket_comment)
         self.surveys = work.rows(survey)
         self.supports = work.rows(ticket_support)
+        self.relations = RelationStore(work)
         self.duty = DutyStore(work, self.people)
         self._numbers: list[int] = []
         self._queues: dict[str, bool] = {}
@@ -58,8 +60,17 @@ class TicketStore:
             self.reserve_numbers(1)
         return self._numbers.pop()
 
-    def preload(self, *, request_keys: Iterable[str], numbers: Iterable[str], people: Iterable[str]) -> None:
+    def preload(
+        self,
+        *,
+        request_keys: Iterable[str],
+        numbers: Iterable[str],
+        people: Iterable[str],
+        fingerprints: Iterable[str] = (),
+    ) -> None:
         """Read and lock what a batch will need: tickets, their clocks, people."""
+        if prints := list(fingerprints):
+            self.tickets.preload(prints, column="open_fingerprint")
         if keys := list(request_keys):
             self.tickets.preload(keys, column="request_key")
         if wanted := list(numbers):
@@ -71,6 +82,10 @@ class TicketStore:
     def ticket_of(self, request_key: str | None) -> Row | None:
         """Return the ticket of an earlier request with this key."""
         return self.tickets.get(request_key, column="request_key") if request_key else None
+
+    def open_ticket_with(self, fingerprint: str | None) -> Row | None:
+        """Return the open ticket of an earlier request with this fingerprint."""
+        return self.tickets.get(fingerprint, column="open_fingerprint") if fingerprint else None
 
     def clock_rows(self, row: Row) -> list[Row]:
         """Return the clocks of the ticket's present cycles, as they are stored."""
@@ -206,7 +221,8 @@ FORGET = (
     " jsonb_array_elements(judged) one where one ->> 'person' <> :number)"
     " where person = :number or judged @> jsonb_build_array(jsonb_build_object('person', cast(:number as text)))",
     "delete from person where employee_number = :number",
-    "update ticket set description = '' where requester = :number",
+    "update ticket set description = '', fields = '{}' where requester = :number",
+    "update ticket set watchers = array_remove(watchers, :number) where :number = any(watchers)",
     "update ticket_comment set body = '' where actor = :number",
     "update survey set person = null, comment = '' where person = :number",
     "update feedback_change set after = '' where field = 'information' and feedback_id in"

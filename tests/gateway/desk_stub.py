@@ -129,6 +129,10 @@ LEDGER: dict[str, Any] = {
     ],
     "sums": {"level": {"2": 60.0}, "group": {"网络组": 60.0}, "person": {"E1": 60.0}, "step": {"work": 60.0}},
 }
+LINK = {"number": "T1", "kind": "child_of", "target": "T2", "at": "2026-01-01T00:00:00Z", "actor": "E1"}
+LINKS: dict[str, Any] = {"number": "T1", "links": [LINK], "watchers": ["E7"]}
+MANY: dict[str, Any] = {"results": [{"number": "T1", "done": True, "field": None, "reason": None}], "done": 1}
+QUICK_TEXT = {"name": "restart", "body": "请重启"}
 FOR_REQUESTER: dict[str, Any] = {
     "number": "T2026-000001",
     "title": "打印机坏了 <script>alert(1)</script>",
@@ -149,12 +153,19 @@ _ANSWERS: dict[str, Any] = {
     "show_duty": DUTY,
     "ticket_for_requester": FOR_REQUESTER,
     "ticket_support": SUPPORT,
+    "ticket_links": LINKS,
+    "quick_texts": {"items": [QUICK_TEXT]},
     "ticket_ledger": LEDGER,
 }
 _COMMANDS: dict[str, Any] = {
     "load_roster": {"shifts": 1, "replaced": 0, "groups": ["网络组"]},
     "swap_duty": SWAP,
     "decide_solution": FOR_REQUESTER,
+    "change_many": MANY,
+    "close_many": MANY,
+    "link_ticket": LINKS,
+    "watch_ticket": LINKS,
+    "put_quick_text": QUICK_TEXT,
     "diagnose_ticket": SUPPORT,
     "note_vendor": SUPPORT,
     "reply_to_ticket": FOR_REQUESTER,
@@ -192,7 +203,7 @@ class Tickets:
         return Method(name, answer, is_command=name not in _READING)
 
 
-_METHODS = ("open", "get", "respond", "resolve", "reopen", "close", "comment", "escalate")
+_METHODS = ("open", "get", "respond", "resolve", "reopen", "close", "comment", "escalate", "change", "merge")
 _ON_FEEDBACK = ("submit", "get", "list", "classify", "answer", "assign", "add_to")
 
 

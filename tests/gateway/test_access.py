@@ -26,6 +26,13 @@ BODIES: dict[str, Any] = {
     "/v1/tickets/{number}/reopen": {"reason": "又坏了"},
     "/v1/tickets/{number}/close": {},
     "/v1/tickets/{number}/comments": {"body": "请重启"},
+    "/v1/tickets/{number}": {"priority": 2},
+    "/v1/tickets/bulk/change": {"numbers": ["T1"], "change": {"assignee": "E2"}},
+    "/v1/tickets/bulk/close": {"numbers": ["T1"]},
+    "/v1/tickets/{number}/links": {"kind": "child_of", "target": "T2"},
+    "/v1/tickets/{number}/merge": {"into": "T2"},
+    "/v1/tickets/{number}/watchers": {},
+    "/v1/quick-texts/{name}": {"body": "请重启"},
     "/v1/tickets/{number}/escalate": {"reason": "要厂商"},
     "/v1/tickets/{number}/diagnosis": {"mode": "remote"},
     "/v1/tickets/{number}/vendor": {"vendor_number": "V-1"},
@@ -83,6 +90,7 @@ def send(door: Door, method: str, path: str, token: str | None) -> int:
         .replace("{feedback_id}", "F2026-000001")
         .replace("{article_id}", "A-000001")
         .replace("{token}", Links([LINK_KEY], TICKET, valid_days=1).token({"n": "T2026-000001", "c": 1, "p": "E7"}))
+        .replace("{name}", "restart")
         .replace("{event_id:path}", "never")
         .replace("{code:path}", "FIN-01")
         .replace("{department:path}", "集团/财务部")

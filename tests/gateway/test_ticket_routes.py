@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.gateway.desk_stub import CHANGE, COMMENT, DECISION, DUTY, LEDGER, SLA, SUPPORT, SWAP, Tickets
-from tests.gateway.door import Door
+from tests.gateway.door import REQUESTED, Door, attributes
 
 SCOPE = {"kind": "all", "person": "E1001", "groups": ["网络组"], "department": "信息部"}
 
@@ -144,3 +144,51 @@ def test_duty_is_loaded_swapped_and_shown(door: Door, tickets: Tickets) -> None:
         ("swap_duty", SWAP | {"scope": SCOPE}),
         ("show_duty", {"group": "网络组", "scope": SCOPE}),
     ]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "called", "arguments"),
+    [
+        ("PATCH", "/v1/tickets/T1", {"priority": 2}, "change_ticket", {"number": "T1", "priority": 2}),
+        (
+            "POST",
+            "/v1/tickets/bulk/change",
+            {"numbers": ["T1"], "change": {"assignee": "E2"}},
+            "change_many",
+            {"numbers": ["T1"], "change": {"assignee": "E2"}},
+        ),
+        ("POST", "/v1/tickets/bulk/close", {"numbers": ["T1"]}, "close_many", {"numbers": ["T1"]}),
+        (
+            "POST",
+            "/v1/tickets/T1/links",
+            {"kind": "child_of", "target": "T2"},
+            "link_ticket",
+            {"number": "T1", "kind": "child_of", "target": "T2", "remove": False},
+        ),
+        ("GET", "/v1/tickets/T1/links", None, "ticket_links", {"number": "T1"}),
+        ("POST", "/v1/tickets/T1/merge", {"into": "T2"}, "merge_ticket", {"number": "T1", "into": "T2"}),
+        ("POST", "/v1/tickets/T1/watchers", {}, "watch_ticket", {"number": "T1", "remove": False}),
+        ("GET", "/v1/quick-texts", None, "quick_texts", {}),
+        (
+            "PUT",
+            "/v1/quick-texts/restart",
+            {"body": "请重启"},
+            "put_quick_text",
+            {"name": "restart", "body": "请重启"},
+        ),
+    ],
+)
+def test_changes_and_what_binds_tickets_are_passed_on(
+    door: Door, tickets: Tickets, method: str, path: str, body: Any, called: str, arguments: dict[str, Any]
+) -> None:
+    answer = door.ask(method, path, door.token("admin"), body)
+    assert answer.status_code == 200, answer.text
+    assert tickets.asked == [(called, arguments | {"scope": SCOPE}, "E1001")]
+
+
+def test_text_with_a_marking_of_secrecy_is_refused_at_the_door_with_advice(door: Door) -> None:
+    marked = {"title": "服务器清单", "description": "【机密】\n10.0.0.1"}
+    event = {"id": "m1", "type": REQUESTED, "source": "/erp", "time": "2026-01-01T00:00:00Z"}
+    answer = door.post_binary(attributes(**event), marked)
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "data.description")
+    assert "保密规定" in answer.json()["errors"][0]["reason"]

@@ -28,6 +28,10 @@ class TicketWish(Body):
     group: Name | None = None
     assignee: EmployeeNumber | None = None
     externalref: Name | None = None
+    request_type: Name | None = None
+    fields: dict[Name, Text] | None = None
+    secrecy: Literal["public", "internal", "sensitive"] | None = None
+    fingerprint: Name | None = None
 
 
 class Response(Body):
@@ -56,9 +60,10 @@ class Closing(Body):
 
 
 class Words(Body):
-    """What somebody writes on a ticket. public: the requester reads it too."""
+    """What somebody writes on a ticket, or the name of a quick text. public: the requester reads it too."""
 
-    body: Annotated[str, Field(min_length=1, max_length=20_000)]
+    body: Annotated[str | None, Field(min_length=1, max_length=20_000)] = None
+    quick_text: Name | None = None
     public: bool = True
 
 
@@ -115,6 +120,10 @@ class Ticket(BaseModel):
     occurrences: int = 1
     externalref: str | None = None
     solution: str | None = None
+    request_type: str | None = None
+    fields: dict[str, str] = {}
+    secrecy: str = "internal"
+    support_level: int = 2
 
 
 class TicketPage(BaseModel):

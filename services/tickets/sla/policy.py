@@ -10,6 +10,7 @@ from contracts.tickets import Target
 from contracts.words import TicketState
 from services.tickets.business_time.calendar import Calendar
 from services.tickets.business_time.files import Calendars
+from services.tickets.request_types import RequestType
 from services.tickets.sla.clock import OnChange, OnReopen
 
 #: The fields of a ticket that a service level may ask for; a change of one of them may change the level.
@@ -25,6 +26,7 @@ MATCHED = (
     "problem_code",
     "group_name",
     "requester",
+    "request_type",
 )
 
 
@@ -131,6 +133,7 @@ class Policy:
     assignment: Assigning
     closing: Closing
     support: Mapping[int, SupportLevel]
+    request_types: Mapping[str, RequestType]
     _by_name: dict[str, ServiceLevel] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -218,6 +218,16 @@ def stop(store: TicketStore, policy: Policy, row: Row, clock: Clock, change: Cha
     return row
 
 
+def end_clocks(store: TicketStore, policy: Policy, row: Row, change: Change, *, reason: str) -> Row:
+    """End every clock of a ticket without an outcome."""
+    for clock in clocks_of(store, policy, row):
+        if clock.stopped_at is None:
+            noted = {"after": "ended", "reason": reason}
+            store.note(row["number"], change.moment, change.actor, f"{clock.target} clock", **noted)
+            row = put(store, policy, row, clock.stopped(change.moment), change)
+    return row
+
+
 def record_misses(store: TicketStore, policy: Policy, row: Row, change: Change) -> None:
     """Record the targets that were missed before a change; in live operation their timers were here first."""
     for clock in clocks_of(store, policy, row):
