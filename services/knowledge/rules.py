@@ -18,8 +18,8 @@ SUGGESTED = 3
 GOOD_SHARE = 0.4
 #: A search whose best hit has less than this share of its keywords found nothing worth reading.
 POOR_SHARE = 0.34
-#: A solution shorter than this tells nobody how it was done: characters.
-DRAFTABLE_LENGTH = 20
+#: A solution shorter than this tells nobody how it was done: characters, of which Chinese needs few.
+DRAFTABLE_LENGTH = 10
 #: How long a suggestion may be waited for, since the receipt of a ticket waits with it.
 SUGGESTION_PATIENCE_S = 1.5
 _LONGEST_BACKOFF_S = 15.0
@@ -124,6 +124,11 @@ def draft_body(title: str, solution: str) -> str:
 def miss_id(kind: MissKind, key: str) -> str:
     """Return the id of a missing answer, which tells nothing about its text."""
     return sha256(f"{kind} {key}".encode()).hexdigest()[:24]
+
+
+def kept_key(kind: MissKind, key: str) -> str:
+    """Return what is kept of the key of a missing answer: a problem code; never what somebody wrote, only its hash."""
+    return key if kind is MissKind.PROBLEM_CODE else miss_id(kind, key)
 
 
 def example_of(text: str) -> str:
