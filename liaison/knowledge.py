@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.table import Table
@@ -27,6 +28,14 @@ _PATIENCE_S = 30.0
 @click.group()
 def knowledge() -> None:
     """The search index, and what it cannot find."""
+
+
+def hits(installation: Installation, words: str, limit: int = 10) -> Sequence[Mapping[str, Any]]:
+    """Return what a specialist finds, best first; nothing is noted. Raises Unavailable."""
+    wanted = asking.question_of({"q": words, "limit": limit, "scope": {"kind": "all"}})
+    with closing(SearchIndex(installation.search_url("knowledge"), SEARCH_PREFIX, timeout_s=_PATIENCE_S)) as index:
+        found: Sequence[Mapping[str, Any]] = asking.search(index, wanted, installation.gateway_url)["items"]
+    return found
 
 
 @contextmanager
@@ -80,13 +89,8 @@ def index_status() -> None:
 @click.option("--limit", type=click.IntRange(1, 50), default=10, show_default=True)
 def search(words: tuple[str, ...], limit: int) -> None:
     """Search as a specialist does, without a token; nothing is noted."""
-    installation = Installation.load()
-    everything = {"scope": {"kind": "all"}}
-    wanted = asking.question_of({"q": " ".join(words), "limit": limit, **everything})
-    with _opened() as (_, index):
-        answer = asking.search(index, wanted, installation.gateway_url)
     table = Table("score", "id", "title", "address")
-    for hit in answer["items"]:
+    for hit in hits(Installation.load(), " ".join(words), limit):
         table.add_row(f"{hit['score']:.1f}", hit["id"], hit["title"], hit["url"])
     console.print(table)
 
