@@ -254,7 +254,8 @@ _PAYLOAD = "convert_from(payload, 'UTF8')::jsonb"
 FORGET = (
     "update token set revoked_at = coalesce(revoked_at, now()), person = null where person = :number",
     "update refusal set sent = '' where position(convert_to(:number, 'UTF8') in sent) > 0",
-    f"update eventkit.outbox set payload = convert_to(({_PAYLOAD} - 'description' || '{{\"title\": \"—\"}}')::text, 'UTF8')"
+    "update eventkit.outbox set"
+    f" payload = convert_to(({_PAYLOAD} - 'description' || '{{\"title\": \"—\"}}')::text, 'UTF8')"
     " where type = 'liaison.ticket.requested.v1' and sent_at is not null"
     f" and {_PAYLOAD} ->> 'requester' = :number",
     "update eventkit.outbox set headers = headers - 'ce-actor',"

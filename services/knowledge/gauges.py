@@ -15,7 +15,6 @@ from services.knowledge.search import SearchIndex
 from services.knowledge.settings import Settings
 from services.knowledge.shelf import Shelf
 
-
 #: A page must not wait for a server that is silent: Prometheus gives up after 10 s.
 _PATIENCE_S = 0.5
 

@@ -34,7 +34,9 @@ def places_that_know(system: System) -> list[str]:
         )
         for table in tables:
             binary = _columns(system, service, table.name, "bytea")
-            in_bytes = [f"position(convert_to(:{what}, 'UTF8') in {c}) > 0" for c in binary for what in ("name", "mail")]
+            in_bytes = [
+                f"position(convert_to(:{what}, 'UTF8') in {c}) > 0" for c in binary for what in ("name", "mail")
+            ]
             in_text = [f"position(:{what} in to_jsonb(t)::text) > 0" for what in ("name", "mail")]
             statement = f"select count(*) from {table.name} t where {' or '.join(in_text + in_bytes)}"
             if system.one(service, statement, name=SECRET, mail=MAIL):

@@ -73,9 +73,7 @@ def test_the_service_levels_show_targets_breaches_and_the_share_that_was_met(
     assert share == round(100 * (1 - breaches / targets))
 
 
-def test_a_receipt_of_the_day_suggests_three_articles(
-    days: Sequence[dict[str, list[str]]], mails: MailFolder
-) -> None:
+def test_a_receipt_of_the_day_suggests_three_articles(days: Sequence[dict[str, list[str]]], mails: MailFolder) -> None:
     receipts = [mail.text for mail in mails.newest(1000) if "e2001@example.invalid" in mail.to and "1. " in mail.text]
     assert len(receipts) >= len(days)
     for receipt in receipts:

@@ -115,7 +115,9 @@ def test_a_solution_becomes_a_draft_once_and_follows_the_ticket_until_a_person_w
 
 
 def test_a_solution_that_says_too_little_is_no_draft(library: Library) -> None:
-    library.handled(ticket_event(TicketResolved, solution="已解决"), ticket_event(TicketResolved, "T-2", solution="重启后好了"))
+    library.handled(
+        ticket_event(TicketResolved, solution="已解决"), ticket_event(TicketResolved, "T-2", solution="重启后好了")
+    )
     assert library.told("article.drafted") == []
 
 
