@@ -17,7 +17,8 @@ from tests.dashboards.truth import DRAWN, TRUTHS, sql
 from tests.dashboards.watched import Series, Watched
 
 pytestmark = pytest.mark.timeout(300)
-_RATE = {"__rate_interval": "30s"}
+#: Long enough to hold everything that happened since Prometheus began to read.
+_RATE = {"__rate_interval": "5m"}
 TARGETS = every_target()
 _DESK = [target for target in TARGETS if target.board == "liaison-service-desk" and target.instant]
 #: Shapes are estimated from these, so that their last point is no count.

@@ -47,7 +47,9 @@ class Watched:
 
         Only then does it see that something happened in between.
         """
-        eventually(lambda: len(self.instant("up == 1", time.time())) > len(RUNNING), 60, "Prometheus reads the pages")
+        wanted = {(name,) for name in (*RUNNING, "facts")}
+        up = "max by (job) (up) == 1"
+        eventually(lambda: wanted <= self.instant(up, time.time(), "job").keys(), 60, "Prometheus reads the pages")
         self.system.change("metrics", "update eventkit.timer set due_at = now() where kind = 'journal_months'")
         self.system.change(
             "notify",
