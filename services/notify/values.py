@@ -65,6 +65,11 @@ def _shown(name: str, value: Any, reader: Reader) -> str:
     return f"{value:g}" if isinstance(value, float) else one_line(str(value))
 
 
+def _whereabouts(value: str, reader: Reader) -> str:
+    """Return the address of something, or where it is to be found, as the writer named it: `deploy/RUNBOOK.md#…`."""
+    return reader.link(value) or one_line(value)
+
+
 def _word_for(name: str) -> Callable[[Any, Reader], str]:
     return lambda value, reader: reader.language.words[f"{name}_{value}"]
 
@@ -106,5 +111,5 @@ _FORMS: Mapping[str, Callable[[Any, Reader], str]] = {
     "reason": _reason,
     "modules": _lines,
     "suggestions": _suggested,
-    "runbook_url": lambda value, reader: reader.link(value),
+    "runbook_url": _whereabouts,
 }

@@ -110,7 +110,7 @@ def about_alert(fact: type[Fact], **more: Any) -> Any:
         "service": "tickets",
         "summary": "事件发不出去",
         "description": "最早的事件已等待 300 秒。",
-        "runbook_url": "https://desk.invalid/runbook#outboxstuck",
+        "runbook_url": "deploy/RUNBOOK.md#outboxstuck",
     }
     if fact is AlertResolved:
         values["ended_at"] = OPENED_AT + timedelta(minutes=7)

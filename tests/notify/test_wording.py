@@ -117,6 +117,18 @@ def test_an_alert_without_a_service_or_a_description_says_what_it_knows() -> Non
     assert "处理手册" not in text
 
 
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("deploy/RUNBOOK.md#outboxstuck", "deploy/RUNBOOK.md#outboxstuck"),
+        ("https://wiki.invalid/runbook#x", "https://wiki.invalid/runbook#x"),
+        ("see the\nfolder by the door", "see the folder by the door"),
+    ],
+)
+def test_where_the_runbook_is_stays_readable_when_it_is_no_link(written: str, read: str) -> None:
+    assert f"What to do: {read}" in rendered("en", "alert_fired", about_alert(AlertFired, runbook_url=written))[1]
+
+
 def test_a_solution_keeps_its_lines_and_a_title_has_one() -> None:
     _, text = rendered("zh-CN", "ticket_resolved", about(TicketResolved, title="a\r\nb", solution="一\r\n二\x07"))
     assert "主题：a b\n" in text
