@@ -112,13 +112,17 @@ class TicketEscalated(_TicketFact, frozen=True, kw_only=True):
 
 
 class TicketResolved(_TicketFact, frozen=True, kw_only=True):
-    """A solution was given; the requester confirms or refuses it. Durations are wall-clock seconds."""
+    """A solution was given, the ticket's `cycle`-th; the requester confirms or refuses it.
+
+    Durations are wall-clock seconds.
+    """
 
     TYPE: ClassVar[str] = "liaison.ticket.resolved.v1"
 
     resolved_at: Moment
     resolved_by: EmployeeNumber | None = None
     solution: str = ""
+    cycle: int = 1
     open_s: float = 0.0
     since_response_s: float | None = None
 

@@ -208,7 +208,7 @@ def enter(store: TicketStore, policy: Policy, row: Row, state: TicketState, chan
         row = _reopen(store, policy, row, change)
     row = store.tickets.change(row, state=state, state_since=change.moment)
     if reopening and not change.history and still_here(store, row["assignee"]) is None:
-        row = duty.pass_on(store, policy, row, change, reason="reopened, and the holder left")
+        row = duty.pass_on(store, policy, row, change, reason="reopened and the holder left")
     if row["responded_at"] is None and state is not TicketState.NEW:
         row = _respond(store, policy, row, change)
     for clock in sla.clocks_of(store, policy, row):
@@ -260,6 +260,7 @@ def _resolve(store: TicketStore, policy: Policy, row: Row, change: Change) -> Ro
         resolved_at=change.moment,
         resolved_by=row["resolved_by"],
         solution=row["solution"],
+        cycle=row["reopen_count"] + 1,
         open_s=(change.moment - row["opened_at"]).total_seconds(),
         since_response_s=(change.moment - responded_at).total_seconds() if responded_at else None,
     )
