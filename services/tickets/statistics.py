@@ -25,7 +25,8 @@ def statistics(
     """Return the figures of the tickets opened in [begin_at, end_at) that a scope reaches.
 
     Shares are from 0 to 1, None without tickets. First contact: solved by its first holder on its first level, and not
-    reopened. What lasts counts until now, or the period's end. The bottleneck of a missed ticket is the step in which most of its time went, with level and group.
+    reopened. The bottleneck of a missed ticket is the step in which most of its time went, with level and group; what
+    lasts counts until now, or the period's end.
     """
     chosen = and_(scope_condition(scope), ticket.c.opened_at >= begin_at, ticket.c.opened_at < end_at)
     passed_on = exists().where(
