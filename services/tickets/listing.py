@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, text
+from sqlalchemy import ColumnElement, Connection, Select, and_, or_, select, text, tuple_
 
 from eventkit.errors import RuleBroken
 from services.tickets.tables import OPEN, ticket
@@ -15,9 +15,9 @@ from services.tickets.tables import OPEN, ticket
 #: What is due within this span, or was already, is due soon.
 DUE_SOON = timedelta(hours=1)
 _EQUAL = ("state", "priority", "assignee", "region", "requester", "channel", "category", "problem_code")
-#: Where a ticket that no clock runs for stands in the order of remaining time.
 _FINISHED = text("state in ('resolved', 'closed')")
-_NEVER = datetime.fromisoformat("9999-12-31T00:00:00+00:00")
+#: In the place of a moment, in the cursor behind a ticket that no clock runs for.
+_NEVER = "never"
 
 
 class View(StrEnum):
@@ -97,21 +97,27 @@ def _ordered(statement: Select[Any], order: Order, cursor: str | None) -> Select
     if order is Order.NUMBER:
         statement = statement.order_by(ticket.c.number.desc())
         return statement.where(ticket.c.number < cursor) if cursor else statement
-    due = func.coalesce(ticket.c.due_next_at, _NEVER)
-    statement = statement.order_by(due, ticket.c.number)
+    # As the index has them: those that no clock runs for come last.
+    statement = statement.order_by(ticket.c.due_next_at.asc().nulls_last(), ticket.c.number)
     if not cursor:
         return statement
     moment, _, number = cursor.partition(" ")
+    none = ticket.c.due_next_at.is_(None)
+    if moment == _NEVER:
+        return statement.where(none, ticket.c.number > number)
     try:
         after = datetime.fromisoformat(moment)
     except ValueError:
         raise RuleBroken("is not a cursor of this order", field="cursor") from None
-    return statement.where(or_(due > after, and_(due == after, ticket.c.number > number)))
+    later = tuple_(ticket.c.due_next_at, ticket.c.number) > tuple_(after, number)
+    return statement.where(or_(later, none))
 
 
 def _cursor(order: Order, last: Mapping[str, Any]) -> str:
     number = str(last["number"])
-    return number if order is Order.NUMBER else f"{(last['due_next_at'] or _NEVER).isoformat()} {number}"
+    if order is Order.NUMBER:
+        return number
+    return f"{last['due_next_at'].isoformat() if last['due_next_at'] else _NEVER} {number}"
 
 
 def _escaped(pattern: str) -> str:

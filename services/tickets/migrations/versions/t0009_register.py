@@ -50,7 +50,9 @@ CREATE TABLE register_change (
 
 CREATE INDEX register_change_by_entry ON register_change (entry, id);
 
-CREATE INDEX ticket_by_opening ON ticket (opened_at)
+CREATE INDEX ticket_by_opening ON ticket (opened_at);
+
+CREATE INDEX ticket_by_assignee ON ticket (assignee, number)
 """
 
 
