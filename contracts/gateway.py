@@ -10,11 +10,24 @@ import msgspec
 from contracts.fact import EmployeeNumber, Fact, Moment, Name, Priority, Score, Share, Text
 from contracts.words import Channel, FeedbackWay, Severity, TicketState
 
+Address = Annotated[str, msgspec.Meta(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")]
+
+
+class AttachedFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that belongs to a request; the gateway keeps its bytes under `sha256`, in small hexadecimal letters."""
+
+    id: Name
+    name: Name
+    size_bytes: Annotated[int, msgspec.Meta(ge=0)]
+    sha256: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+    content_type: Name
+
 
 class TicketRequested(Fact, frozen=True, kw_only=True):
     """Somebody needs help: the request for a ticket (T1).
 
     The event's `externalref` is the requester's own key: a second request with it is an occurrence of the first.
+    `mail_from`: the address of a mail's sender, by which the requester is found.
     """
 
     TYPE: ClassVar[str] = "liaison.ticket.requested.v1"
@@ -34,6 +47,8 @@ class TicketRequested(Fact, frozen=True, kw_only=True):
     group: Name | None = None
     assignee: EmployeeNumber | None = None
     state: TicketState = TicketState.NEW
+    mail_from: Address | None = None
+    attachments: tuple[AttachedFile, ...] = ()
 
 
 class TicketUpdateRequested(Fact, frozen=True, kw_only=True):
@@ -41,6 +56,8 @@ class TicketUpdateRequested(Fact, frozen=True, kw_only=True):
 
     The ticket is found by `number`, else by the event's `externalref` within the same source.
     A field that is absent stays as it is; `unassigned` says that nobody holds the ticket now, `ungrouped` no group.
+    `mail_from`: the comment came by mail from this address. It counts when the sender is the ticket's requester or an
+    engineer; from anybody else, and without such a ticket, it becomes a ticket of its own, called `title`.
     """
 
     TYPE: ClassVar[str] = "liaison.ticket.update_requested.v1"
@@ -57,6 +74,9 @@ class TicketUpdateRequested(Fact, frozen=True, kw_only=True):
     comment: Text | None = None
     solution: Text | None = None
     resolved_by: EmployeeNumber | None = None
+    mail_from: Address | None = None
+    title: Annotated[str, msgspec.Meta(min_length=1, max_length=500)] | None = None
+    attachments: tuple[AttachedFile, ...] = ()
 
 
 class AwaySpan(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,7 +97,7 @@ class PersonChanged(Fact, frozen=True, kw_only=True):
     employee_number: EmployeeNumber
     version: Annotated[int, msgspec.Meta(ge=0)]
     name: Name
-    email: Annotated[str, msgspec.Meta(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")] | None = None
+    email: Address | None = None
     mobile: Annotated[str, msgspec.Meta(max_length=32)] | None = None
     dingtalk_id: Name | None = None
     wecom_id: Name | None = None

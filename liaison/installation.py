@@ -179,6 +179,11 @@ class Installation:
         return self._http("alertmanager")
 
     @property
+    def blobs_folder(self) -> Path:
+        """Where the gateway keeps attachments; in the folder of our own processes' account."""
+        return self.home / "services" / "blobs"
+
+    @property
     def smtp_uri(self) -> str:
         """The mail server that keeps what it gets."""
         return f"smtp://{HOST}:{self.ports['smtp']}"

@@ -72,6 +72,7 @@ TABLE: Mapping[str, Mapping[Role, Scope]] = MappingProxyType(
         "tickets.reopen": _row(requester=_O, engineer=_G, lead=_G, manager=_D, admin=_A),
         "tickets.close": _row(requester=_O, engineer=_G, lead=_G, admin=_A),
         "tickets.comment": _row(requester=_O, engineer=_G, lead=_G, manager=_D, admin=_A),
+        "tickets.attach": _row(requester=_O, engineer=_G, lead=_G, manager=_D, admin=_A),
         "tickets.audit": _row(engineer=_G, lead=_G, manager=_D, admin=_A),
         "duty.read": _row(engineer=_G, lead=_G, admin=_A),
         "duty.write": _row(lead=_G, admin=_A),

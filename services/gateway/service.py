@@ -63,8 +63,19 @@ class Gateway:
         self._process.ready.add("rpc", lambda: None if self._rpc.connected else "the broker is away")
         self._process.live.add("intake", self._silent)
         ready, live = self._process.ready, self._process.live
-        links = self._settings.links
-        app = create_app(Parts(self._process.engine, self.intake, self._rpc, ready, live, self._askers, links))
+        app = create_app(
+            Parts(
+                self._process.engine,
+                self.intake,
+                self._rpc,
+                ready,
+                live,
+                self._askers,
+                self._settings.links,
+                self._settings.blobs,
+                self._settings.max_file_bytes,
+            )
+        )
         self._server = uvicorn.Server(
             uvicorn.Config(
                 app, log_config=None, access_log=False, lifespan="off", ws="none", timeout_graceful_shutdown=_GRACE_S

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from contracts.fact import Fact
 from contracts.gateway import TicketRequested, TicketUpdateRequested
 from contracts.words import TicketState
 from eventkit.errors import NotFound, RuleBroken
@@ -45,9 +44,10 @@ _SHOWN = [
     "occurrences",
     "externalref",
     "solution",
+    "mail_from",
 ]
 MAX_PAGE = 200
-F = TypeVar("F", bound=Fact)
+F = TypeVar("F", bound=msgspec.Struct)
 
 
 def shown(row: Mapping[str, Any]) -> dict[str, Any]:

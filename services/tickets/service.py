@@ -12,6 +12,7 @@ from eventkit.envelope import Event
 from eventkit.service import Configured, Stored, answers, fires, handles
 from eventkit.timers import Timer
 from services.tickets import calls, usecases
+from services.tickets.attachments import calls as attachment_calls
 from services.tickets.closing import calls as closing_calls
 from services.tickets.closing import usecases as closing
 from services.tickets.duty import calls as duty_calls
@@ -19,6 +20,7 @@ from services.tickets.duty import usecases as duty
 from services.tickets.feedback import calls as feedback_calls
 from services.tickets.feedback import usecases as feedback
 from services.tickets.feedback.storage import FeedbackStore
+from services.tickets.mail import usecases as mail
 from services.tickets.settings import Settings
 from services.tickets.sla import calls as sla_calls
 from services.tickets.sla import usecases as sla
@@ -56,13 +58,16 @@ class TicketsService:
         self.store.preload(
             request_keys=[key for event in events if (key := request_key(event.source, event.externalref))],
             numbers=[],
-            people=[one for event in events for one in (event.data.requester, event.data.assignee) if one],
+            people=[
+                *(one for event in events for one in (event.data.requester, event.data.assignee) if one),
+                *self.store.senders.load(event.data.mail_from for event in events),
+            ],
         )
 
     @handles(TicketRequested, preload="load_requests", emits=_LIFE)
     def on_ticket_requested(self, event: Event[TicketRequested]) -> None:
         """T1: events from other systems are a way in."""
-        usecases.open_ticket(
+        mail.open_ticket(
             self.store,
             self.settings.policy,
             event.data,
@@ -80,13 +85,17 @@ class TicketsService:
                 if not event.data.number and (key := request_key(event.source, event.externalref))
             ],
             numbers=[event.data.number for event in events if event.data.number],
-            people=[event.data.assignee for event in events if event.data.assignee],
+            people=[
+                *(event.data.assignee for event in events if event.data.assignee),
+                *self.store.senders.load(event.data.mail_from for event in events),
+            ],
         )
 
     @handles(TicketUpdateRequested, preload="load_updates", emits=_LIFE)
     def on_ticket_update_requested(self, event: Event[TicketUpdateRequested]) -> None:
-        """Another system changes a ticket: state, holder, comment, solution."""
-        usecases.update_ticket(
+        """Another system changes a ticket: state, holder, comment, solution; or somebody answers by mail."""
+        take = mail.take_reply if event.data.mail_from else usecases.update_ticket
+        take(
             self.store,
             self.settings.policy,
             event.data,
@@ -229,6 +238,21 @@ class TicketsService:
     def ticket_comments(self, arguments: Mapping[str, Any]) -> Any:
         """Show what was written on a ticket."""
         return calls.comments(self.store, arguments)
+
+    @answers(command=True)
+    def add_attachment(self, arguments: Mapping[str, Any]) -> Any:
+        """Put a file on a ticket."""
+        return attachment_calls.add_attachment(self.store, arguments, self.store.work.actor)
+
+    @answers()
+    def ticket_attachments(self, arguments: Mapping[str, Any]) -> Any:
+        """Show a ticket's files."""
+        return attachment_calls.ticket_attachments(self.store, arguments)
+
+    @answers()
+    def get_attachment(self, arguments: Mapping[str, Any]) -> Any:
+        """Show one file of a ticket."""
+        return attachment_calls.get_attachment(self.store, arguments)
 
     @answers()
     def ticket_changes(self, arguments: Mapping[str, Any]) -> Any:

@@ -11,7 +11,9 @@ from sqlalchemy import and_, exists, or_, select, text
 from contracts.tickets import Target
 from contracts.words import TicketState
 from eventkit.work import Row, Work
+from services.tickets.attachments.storage import Attachments
 from services.tickets.duty.storage import DutyStore
+from services.tickets.mail.storage import Senders
 from services.tickets.rules import FINISHED
 from services.tickets.tables import clock, metadata, person, survey, ticket, ticket_change, ticket_comment
 
@@ -30,6 +32,8 @@ class TicketStore:
         self._comments = work.rows(ticket_comment)
         self.surveys = work.rows(survey)
         self.duty = DutyStore(work, self.people)
+        self.attachments = Attachments(work)
+        self.senders = Senders(work, self.people)
         self._numbers: list[int] = []
         self._queues: dict[str, bool] = {}
 
@@ -214,6 +218,10 @@ FORGET = (
     "update assignment set person = nullif(person, :number), judged = (select coalesce(jsonb_agg(one), '[]') from"
     " jsonb_array_elements(judged) one where one ->> 'person' <> :number)"
     " where person = :number or judged @> jsonb_build_array(jsonb_build_object('person', cast(:number as text)))",
+    "delete from attachment where actor = :number or number in (select number from ticket where requester = :number)",
+    "update ticket_change set after = '' where field = 'attachment'"
+    " and (actor = :number or number in (select number from ticket where requester = :number))",
+    "update ticket set mail_from = null where mail_from = (select email from person where employee_number = :number)",
     "delete from person where employee_number = :number",
     "update ticket set description = '' where requester = :number",
     "update ticket_comment set body = '' where actor = :number",

@@ -103,7 +103,8 @@ def _new_ticket(
         urgency=request.urgency,
         channel=str(request.channel),
         requester=request.requester,
-        requester_known=requester is not None or request.requester is None,
+        requester_known=requester is not None or (request.requester is None and request.mail_from is None),
+        mail_from=None if request.requester else request.mail_from,
         assignee=assignee,
         group_name=group,
         region=region,
@@ -359,6 +360,7 @@ def change_person(store: TicketStore, policy: Policy, person: PersonChanged, cha
         "active": person.active,
         "skills": list(person.skills),
         "capacity": person.capacity,
+        "email": person.email.lower() if person.email else None,
         "away": [[span.begin_at.isoformat(), span.end_at.isoformat()] for span in person.away],
     }
     row = store.put_person(person.employee_number, known, values)

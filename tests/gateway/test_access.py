@@ -26,6 +26,7 @@ BODIES: dict[str, Any] = {
     "/v1/tickets/{number}/reopen": {"reason": "又坏了"},
     "/v1/tickets/{number}/close": {},
     "/v1/tickets/{number}/comments": {"body": "请重启"},
+    "/v1/tickets/{number}/attachments": {"a file": "of JSON"},
     "/v1/duty/roster": {"sheet": "组,级别,工号,开始,结束"},
     "/v1/duty/swaps": {
         "group": "网络组",
@@ -75,7 +76,9 @@ def send(door: Door, method: str, path: str, token: str | None) -> int:
     """Send a plausible request to a route and return the status."""
     headers = {"content_type": "application/cloudevents+json"} if path == "/v1/events" else {}
     place = (
-        path.replace("{number}", "T2026-000001")
+        path.replace("/attachments", "/attachments?filename=a.json" if method == "POST" else "/attachments")
+        .replace("{number}", "T2026-000001")
+        .replace("{attachment_id}", "f1")
         .replace("/v1/duty", "/v1/duty?group=网络组" if path == "/v1/duty" else "/v1/duty")
         .replace("{feedback_id}", "F2026-000001")
         .replace("{article_id}", "A-000001")

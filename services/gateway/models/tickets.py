@@ -76,7 +76,10 @@ class TicketSearch(Body):
 
 
 class Ticket(BaseModel):
-    """A ticket as its people see it. state_text: 待处理, 处理中 or 已解决."""
+    """A ticket as its people see it. state_text: 待处理, 处理中 or 已解决.
+
+    mail_from: who wrote the mail that it came by, when nobody is known by that address.
+    """
 
     number: str
     title: str
@@ -103,6 +106,7 @@ class Ticket(BaseModel):
     occurrences: int = 1
     externalref: str | None = None
     solution: str | None = None
+    mail_from: str | None = None
 
 
 class TicketPage(BaseModel):
