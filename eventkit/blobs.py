@@ -49,15 +49,15 @@ def key_of(body: bytes) -> str:
     return sha256(body).hexdigest()
 
 
-def store_at(env: Mapping[str, str], default: Path | None = None) -> FolderStore | None:
-    """Return the store that LIAISON_BLOBS names, a folder; else one in the default folder, or None without one.
+def store_at(env: Mapping[str, str]) -> FolderStore | None:
+    """Return the store that LIAISON_BLOBS names, a folder; None when it names none.
 
     Raises BadSettings when the folder cannot be made or written to.
     """
     named = env.get("LIAISON_BLOBS")
-    folder = Path(named).absolute() if named else default
-    if folder is None:
+    if not named:
         return None
+    folder = Path(named).absolute()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -62,7 +62,9 @@ def forget_person(installation: Installation, employee_number: str) -> dict[str,
 
 def _forget_files(installation: Installation, employee_number: str) -> str:
     """Remove the person's files that nobody else has as well, and return the address of their mails, perhaps empty."""
-    blobs = store_at(os.environ, installation.blobs_folder)
+    blobs = store_at({"LIAISON_BLOBS": str(installation.blobs_folder), **os.environ})
+    # It has a default.
+    assert blobs is not None
     engine = open_engine(installation.database_uri("tickets"), name="liaison people")
     try:
         with engine.connect() as connection:
@@ -72,6 +74,6 @@ def _forget_files(installation: Installation, employee_number: str) -> str:
             found = address.scalar()
     finally:
         engine.dispose()
-    for key in keys if blobs is not None else ():
+    for key in keys:
         blobs.delete_object(key)
     return found or ""

@@ -149,8 +149,8 @@ def thin_journal(connection: Connection, now: datetime) -> int:
 _BODY = "convert_from(body, 'UTF8')::jsonb"
 #: The fields in which people are named or have written; titles and texts are required, so they are replaced.
 _PERSONAL = (
-    "'description', 'solution', 'comment', 'reason', 'answer', 'author', 'mail_from', 'attachments', 'email', 'mobile', 'dingtalk_id', 'wecom_id',"
-    " 'feishu_id', 'position', 'manager', 'groups', 'roles', 'away'"
+    "'description', 'solution', 'comment', 'reason', 'answer', 'author', 'mail_from', 'attachments', 'email', 'mobile',"
+    " 'dingtalk_id', 'wecom_id', 'feishu_id', 'position', 'manager', 'groups', 'roles', 'away'"
 )
 _BLANKED = " || ".join(
     f"case when {_BODY} ? '{field}' then '{{\"{field}\": \"—\"}}'::jsonb else '{{}}'::jsonb end"
