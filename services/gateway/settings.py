@@ -11,6 +11,7 @@ from eventkit.errors import BadSettings
 from eventkit.links import TICKET, Links
 from eventkit.process import ProcessSettings
 from services.gateway.files import MAX_FILE_BYTES
+from services.gateway.mail.settings import MailSettings
 
 _MAPPINGS = Path(__file__).parent / "mappings"
 
@@ -20,7 +21,8 @@ class Settings:
     """http_host, http_port: where the HTTP door listens; port 0 takes a free one. mappings: folder of mapping files.
 
     links: reads the links of messages to requesters; None without a key for them.
-    blobs: where attachments lie; None without a place for them. max_file_bytes: the largest one.
+    blobs: where attachments lie; None without a place for them. max_file_bytes: the largest one. mail: the mailbox that
+    is read; None without one.
     """
 
     process: ProcessSettings
@@ -30,13 +32,14 @@ class Settings:
     links: Links | None = None
     blobs: FolderStore | None = None
     max_file_bytes: int = MAX_FILE_BYTES
+    mail: MailSettings | None = None
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Settings:
         """Read what every service needs, and the gateway's own settings.
 
-        HTTP_HOST, HTTP_PORT, LIAISON_MAPPINGS, LIAISON_LINK_KEYS; LIAISON_BLOBS, a folder for attachments; and
-        LIAISON_MAX_FILE_BYTES.
+        HTTP_HOST, HTTP_PORT, LIAISON_MAPPINGS, LIAISON_LINK_KEYS; LIAISON_BLOBS, a folder for attachments;
+        LIAISON_MAX_FILE_BYTES; and those of the mailbox (`mail.settings`).
 
         Raises BadSettings.
         """
@@ -58,4 +61,5 @@ class Settings:
             Links.from_env(env, TICKET),
             store_at(env),
             int(most),
+            MailSettings.from_env(env, int(most)),
         )
