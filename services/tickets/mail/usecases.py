@@ -31,6 +31,7 @@ def open_ticket(
     """Open a ticket in the name of whoever is known by the sender's address, with what was attached."""
     if request.mail_from and request.requester is None:
         sender = store.senders.person_at(request.mail_from)
+        request = msgspec.structs.replace(request, mail_from=request.mail_from.lower())
         if sender is not None:
             request = msgspec.structs.replace(request, requester=sender["employee_number"])
             change = replace(change, actor=sender["employee_number"])
