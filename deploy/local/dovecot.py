@@ -12,6 +12,50 @@ PORTS = ("imap",)
 #: The account whose mailbox it is.
 USER = "desk@example.invalid"
 
+_CONFIGURATION = """# Written at every start by deploy/local/dovecot.py. What is not here is Dovecot's default.
+protocols = imap
+listen = {host}
+base_dir = {folder}/run
+state_dir = {folder}/run
+log_path = {folder}/dovecot.log
+ssl = no
+disable_plaintext_auth = no
+default_internal_user = {account}
+default_internal_group = {group}
+default_login_user = {account}
+first_valid_uid = 0
+first_valid_gid = 0
+mail_uid = {uid}
+mail_gid = {gid}
+mail_home = {folder}/mails
+mail_location = maildir:{folder}/mails/maildir
+# So many tests sign in at once.
+mail_max_userip_connections = 50
+service imap-login {{
+  chroot =
+  inet_listener imap {{
+    port = {port}
+  }}
+  inet_listener imaps {{
+    port = 0
+  }}
+}}
+service anvil {{
+  chroot =
+}}
+service stats {{
+  chroot =
+}}
+passdb {{
+  driver = passwd-file
+  args = {folder}/users
+}}
+userdb {{
+  driver = static
+  args = uid={uid} gid={gid} home={folder}/mails
+}}
+"""
+
 
 def prepare(installation: Installation, account: UnixAccount) -> None:
     """Write the configuration; the mailbox is made when somebody signs in."""
@@ -39,48 +83,12 @@ def unhealthy_because(installation: Installation) -> str | None:
 
 
 def _configuration(installation: Installation, account: UnixAccount) -> str:
-    folder = installation.home / "dovecot"
-    group = account.group_name()
-    return f"""# Written at every start by deploy/local/dovecot.py. What is not here is Dovecot's default.
-protocols = imap
-listen = {HOST}
-base_dir = {folder / "run"}
-state_dir = {folder / "run"}
-log_path = {folder / "dovecot.log"}
-ssl = no
-disable_plaintext_auth = no
-default_internal_user = {account.name}
-default_internal_group = {group}
-default_login_user = {account.name}
-first_valid_uid = 0
-first_valid_gid = 0
-mail_uid = {account.uid}
-mail_gid = {account.gid}
-mail_home = {folder / "mails"}
-mail_location = maildir:{folder / "mails"}/maildir
-# So many tests sign in at once.
-mail_max_userip_connections = 50
-service imap-login {{
-  chroot =
-  inet_listener imap {{
-    port = {installation.ports["imap"]}
-  }}
-  inet_listener imaps {{
-    port = 0
-  }}
-}}
-service anvil {{
-  chroot =
-}}
-service stats {{
-  chroot =
-}}
-passdb {{
-  driver = passwd-file
-  args = {folder / "users"}
-}}
-userdb {{
-  driver = static
-  args = uid={account.uid} gid={account.gid} home={folder / "mails"}
-}}
-"""
+    return _CONFIGURATION.format(
+        host=HOST,
+        port=installation.ports["imap"],
+        folder=installation.home / "dovecot",
+        account=account.name,
+        group=account.group_name(),
+        uid=account.uid,
+        gid=account.gid,
+    )

@@ -54,9 +54,9 @@ class Gateway:
         self.page_port = 0
 
     def _mail_door(self, settings: Settings) -> MailDoor | None:
+        metrics = MailMetrics(self._process.metrics.registry)
         if settings.mail is None:
             return None
-        metrics = MailMetrics(self._process.metrics.registry)
         return MailDoor(settings.mail, self._process.engine, settings.blobs, metrics, self._process.on_commit)
 
     def start(self) -> None:

@@ -30,7 +30,9 @@ class MailMetrics:
     """What the mail door tells, all declared here."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.up = Gauge("liaison_gateway_mailbox_up", "Whether the mailbox answers: 1 or 0.", registry=registry)
+        told = "Whether the mailbox answers: 1 or 0. Without a mailbox 1."
+        self.up = Gauge("liaison_gateway_mailbox_up", told, registry=registry)
+        self.up.set(1)
         self.mails = Counter("liaison_gateway_mails", "Mails by what became of them.", ("became",), registry=registry)
         for became in (*Became, "repeat"):
             self.mails.labels(str(became))
