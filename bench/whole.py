@@ -18,7 +18,7 @@ from eventkit import broker, topology
 from liaison import local, services
 from liaison.publishers import CannotAdd, PublisherAccount, add_publisher, rotate_publisher
 
-PARTS = ("rabbitmq", "postgresql", "elasticsearch", "smtp")
+PARTS = ("rabbitmq", "postgresql", "elasticsearch", "smtp", "prometheus", "alertmanager")
 _READY_S = 60.0
 _SETTLED_S = 300.0
 

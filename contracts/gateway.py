@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 import msgspec
 
 from contracts.fact import EmployeeNumber, Fact, Moment, Name, Priority, Score, Share, Text
-from contracts.words import Channel, FeedbackWay, Severity, TicketState
+from contracts.words import Channel, FeedbackWay, Secrecy, Severity, TicketState
 
 Address = Annotated[str, msgspec.Meta(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")]
 
@@ -26,7 +26,9 @@ class AttachedFile(msgspec.Struct, frozen=True, kw_only=True):
 class TicketRequested(Fact, frozen=True, kw_only=True):
     """Somebody needs help: the request for a ticket (T1).
 
-    The event's `externalref` is the requester's own key: a second request with it is an occurrence of the first.
+    The event's `externalref` is the requester's own key: a second request with it is an occurrence of the first. A
+    second one with the same `fingerprint` is one too, as long as the first is open. `request_type` has `fields` of its
+    own. `secrecy` absent: as the type has it, else internal.
     `mail_from`: the address of a mail's sender, by which the requester is found.
     """
 
@@ -47,6 +49,10 @@ class TicketRequested(Fact, frozen=True, kw_only=True):
     group: Name | None = None
     assignee: EmployeeNumber | None = None
     state: TicketState = TicketState.NEW
+    request_type: Name | None = None
+    fields: dict[Name, Text] = msgspec.field(default_factory=dict)
+    secrecy: Secrecy | None = None
+    fingerprint: Name | None = None
     mail_from: Address | None = None
     attachments: tuple[AttachedFile, ...] = ()
 
@@ -69,8 +75,12 @@ class TicketUpdateRequested(Fact, frozen=True, kw_only=True):
     group: Name | None = None
     ungrouped: bool = False
     priority: Priority | None = None
+    impact: Annotated[int, msgspec.Meta(ge=1, le=4)] | None = None
+    urgency: Annotated[int, msgspec.Meta(ge=1, le=4)] | None = None
     category: Name | None = None
     subcategory: Name | None = None
+    problem_code: Name | None = None
+    secrecy: Secrecy | None = None
     comment: Text | None = None
     solution: Text | None = None
     resolved_by: EmployeeNumber | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from contracts.fact import EmployeeNumber, Fact, Moment, Name, Priority, Score, Word
-from contracts.words import Channel, FeedbackClass, FeedbackStatus, FeedbackWay, TicketState
+from contracts.words import Channel, FeedbackClass, FeedbackStatus, FeedbackWay, Secrecy, TicketState
 
 
 class Target(Word):
@@ -17,11 +17,15 @@ class Target(Word):
     FIRST_RESPONSE = "first_response"
     NEXT_RESPONSE = "next_response"
     SOLUTION = "solution"
+    INTERNAL = "internal"
     OTHER = "other"
 
 
 class _TicketFact(Fact, frozen=True, kw_only=True):
-    """What a reader needs to know about the ticket without asking: who, whose, where and how urgent."""
+    """What a reader needs to know about the ticket without asking: who, whose, where and how urgent.
+
+    Of a sensitive ticket the events carry number and people, and no text (S6).
+    """
 
     number: Name
     title: str
@@ -41,12 +45,17 @@ class _TicketFact(Fact, frozen=True, kw_only=True):
     problem_code: Name | None = None
     due_response_at: Moment | None = None
     due_solution_at: Moment | None = None
+    request_type: Name | None = None
+    secrecy: Secrecy = Secrecy.INTERNAL
+    watchers: tuple[EmployeeNumber, ...] = ()
 
 
 class TicketOpened(_TicketFact, frozen=True, kw_only=True):
-    """A ticket exists and its clocks run."""
+    """A ticket exists and its clocks run. `alarm`: its type is one of which its group's lead must know at once."""
 
     TYPE: ClassVar[str] = "liaison.ticket.opened.v1"
+
+    alarm: bool = False
 
 
 class TicketChanged(_TicketFact, frozen=True, kw_only=True):
@@ -92,14 +101,28 @@ class TicketResumed(_TicketFact, frozen=True, kw_only=True):
     previous_state: TicketState
 
 
+class TicketEscalated(_TicketFact, frozen=True, kw_only=True):
+    """A higher level of support has the ticket now (T4). `level`: 1 key user, 2 specialist, 3 team, 4 vendor."""
+
+    TYPE: ClassVar[str] = "liaison.ticket.escalated.v1"
+
+    level: int
+    previous_level: int
+    reason: str = ""
+
+
 class TicketResolved(_TicketFact, frozen=True, kw_only=True):
-    """A solution was given; the requester confirms or refuses it. Durations are wall-clock seconds."""
+    """A solution was given, the ticket's `cycle`-th; the requester confirms or refuses it.
+
+    Durations are wall-clock seconds.
+    """
 
     TYPE: ClassVar[str] = "liaison.ticket.resolved.v1"
 
     resolved_at: Moment
     resolved_by: EmployeeNumber | None = None
     solution: str = ""
+    cycle: int = 1
     open_s: float = 0.0
     since_response_s: float | None = None
 
@@ -115,11 +138,12 @@ class TicketReopened(_TicketFact, frozen=True, kw_only=True):
 
 
 class TicketClosed(_TicketFact, frozen=True, kw_only=True):
-    """The ticket is finished."""
+    """The ticket is finished. `merged_into`: the ticket of which it turned out to be a duplicate."""
 
     TYPE: ClassVar[str] = "liaison.ticket.closed.v1"
 
     closed_at: Moment
+    merged_into: Name | None = None
 
 
 class TicketCommented(_TicketFact, frozen=True, kw_only=True):

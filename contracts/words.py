@@ -34,6 +34,15 @@ class TicketState(Word):
     OTHER = "other"
 
 
+class Secrecy(Word):
+    """How far what a ticket says may go (S6): 公开, 内部, 敏感. Events of a sensitive one carry no text."""
+
+    PUBLIC = "public"
+    INTERNAL = "internal"
+    SENSITIVE = "sensitive"
+    OTHER = "other"
+
+
 class FeedbackClass(Word):
     """What becomes of a piece of feedback (T9); people see 可改进, 需协调, 已解决."""
 

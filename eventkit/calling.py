@@ -154,7 +154,7 @@ class JobCalling:
 
 def _recorded(work: Work, claimed: Claimed, outcome: Outcome) -> bool:
     mark = work.mark()
-    work.may_emit = claimed.job.emits
+    work.may_emit, work.traceparent = claimed.job.emits, claimed.timer.traceparent
     try:
         claimed.job.record(work, claimed.timer, outcome)
         return True
@@ -165,7 +165,7 @@ def _recorded(work: Work, claimed: Claimed, outcome: Outcome) -> bool:
         work.undo(mark)
         return False
     finally:
-        work.may_emit = None
+        work.may_emit, work.traceparent = None, None
 
 
 def _say_not_recorded(timer: Timer) -> None:

@@ -8,6 +8,7 @@ Source: CloudEvents 1.0.2; extensions `partitionkey`, `sequence`, distributed tr
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
@@ -73,6 +74,14 @@ class RawEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 def new_id() -> str:
     """Return a UUIDv7: unique, and rising with time (RFC 9562)."""
     return str(uuid_utils.uuid7())
+
+
+def continued_trace(given: str | None) -> str:
+    """Return the trace that a caller's `traceparent` names, or a new one when it names none (W3C Trace Context)."""
+    if given and _TRACEPARENT.fullmatch(given):
+        return given
+    made = secrets.token_hex(24)
+    return f"00-{made[:32]}-{made[32:]}-01"
 
 
 def partitionkey_of(source: str, subject: str) -> str:
@@ -250,6 +259,7 @@ def _checked(attributes: dict[str, str], data: bytes) -> RawEvent:
 
 # Python reads more of ISO 8601 than RFC 3339 has, such as week dates.
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
+_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _ENCODER = msgspec.json.Encoder()
 _DECODERS: dict[str, msgspec.json.Decoder[Fact]] = {name: msgspec.json.Decoder(fact) for name, fact in FACTS.items()}

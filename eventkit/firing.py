@@ -145,7 +145,7 @@ class TimerFiring:
 
     def _fired(self, work: Work, effect: Effect, timer: Timer) -> bool:
         mark = work.mark()
-        work.may_emit = effect.emits
+        work.may_emit, work.traceparent = effect.emits, timer.traceparent
         try:
             effect.fire(work, timer)
             return True
@@ -156,7 +156,7 @@ class TimerFiring:
             self._arm_again(work, timer, f"{type(error).__name__}: {error}")
             return False
         finally:
-            work.may_emit = None
+            work.may_emit, work.traceparent = None, None
 
     def _arm_again(self, work: Work, timer: Timer, reason: str) -> None:
         log.error("timer put off", extra={"kind": timer.kind, "timer": timer.key, "problem": reason})

@@ -203,6 +203,7 @@ class EventHandling:
             return self._hold(one, "dead", one.problem or "unreadable")
         mark = work.mark()
         work.cause, work.received, work.may_emit = event, one, handler.emits
+        started = perf_counter()
         try:
             handler.handle(work, event)
             return None
@@ -220,6 +221,8 @@ class EventHandling:
             work.undo(mark)
             log.warning("event put aside", extra={"type": one.type, "event": one.id, "error": type(error).__name__})
             return self._hold(one, "dead", _reason(error))
+        finally:
+            self.metrics.handler_call(one.type, perf_counter() - started)
 
     def _is_ordered(self, one: Received) -> bool:
         handler = self.definition.handlers.get(one.type)

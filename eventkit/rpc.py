@@ -38,13 +38,17 @@ _CROSSING: tuple[type[RuleBroken | DeadlinePassed | Unavailable], ...] = (
 
 
 class Call(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A call on the wire. deadline: seconds since the epoch. key: the caller's idempotency key, for commands."""
+    """A call on the wire. deadline: seconds since the epoch. key: the caller's idempotency key, for commands.
+
+    traceparent: the trace that what the call emits will belong to.
+    """
 
     method: str
     arguments: dict[str, Any]
     deadline: float
     key: str | None = None
     actor: str | None = None
+    traceparent: str | None = None
 
 
 class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -128,7 +132,7 @@ class MethodCalling:
                 return stored
             now = connection.execute(text("select now()")).scalar_one()
             work = Work(connection, source=self._definition.source, now=now)
-            work.actor, work.may_emit = call.actor, method.emits
+            work.actor, work.traceparent, work.may_emit = call.actor, call.traceparent, method.emits
             reply = Reply(value=msgspec.Raw(msgspec.json.encode(method.call(work, call.arguments))))
             work.flush()
             if keyed:
@@ -286,13 +290,14 @@ class RpcClient:
         deadline_s: float = 5.0,
         key: str | None = None,
         actor: str | None = None,
+        traceparent: str | None = None,
     ) -> Any:
         """Return the answer's value, decoded from JSON.
 
-        deadline_s: how long to wait. key: makes a command safe to send again.
+        deadline_s: how long to wait. key: makes a command safe to send again. traceparent: the trace it belongs to.
         Raises what the method raised (RuleBroken, NotFound), DeadlinePassed, or Unavailable.
         """
-        call = Call(method, dict(arguments), time() + deadline_s, key, actor)
+        call = Call(method, dict(arguments), time() + deadline_s, key, actor, traceparent)
         correlation, answers = new_id(), queue.SimpleQueue[Reply]()
         self._waiting[correlation] = answers
         try:

@@ -122,6 +122,7 @@ timer = Table(
     Column("is_job", Boolean, nullable=False, server_default=text("false")),
     Column("attempts", SmallInteger, nullable=False, server_default="0"),
     Column("running_until", _moment, comment="a job whose call is under way; past it the process is taken for dead"),
+    Column("traceparent", Text, comment="the trace of what armed it, which its effect carries on"),
     UniqueConstraint("kind", "key", name="timer_once"),
     Index("timer_due", "is_job", "due_at"),
     comment="What is to happen later: timers fire inside a transaction, jobs call the outside between two",

@@ -26,6 +26,7 @@ from eventkit.envelope import Event
 log = logging.getLogger("liaison")
 
 _LAG_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 900, 3600)
+_HANDLER_BUCKETS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5)
 _STANDARD = frozenset(vars(logging.makeLogRecord({})))
 
 
@@ -66,8 +67,8 @@ class ServiceMetrics:
         def counter(name: str, text: str, labels: Iterable[str] = ()) -> Counter:
             return Counter(f"liaison_events_{name}", text, tuple(labels), registry=self.registry)
 
-        def histogram(name: str, text: str, buckets: Iterable[float]) -> Histogram:
-            return Histogram(f"liaison_{name}", text, buckets=tuple(buckets), registry=self.registry)
+        def histogram(name: str, text: str, buckets: Iterable[float], labels: Iterable[str] = ()) -> Histogram:
+            return Histogram(f"liaison_{name}", text, tuple(labels), buckets=tuple(buckets), registry=self.registry)
 
         self.service = service
         self._handled = counter("handled", "Events handled for the first time.", ["type"])
@@ -80,6 +81,12 @@ class ServiceMetrics:
         self._lag = histogram("event_lag_seconds", "Seconds from an event's arrival to its commit here.", _LAG_BUCKETS)
         self._batch = histogram("event_batch_size", "Fresh events in one transaction.", (1, 2, 5, 10, 20, 50, 100, 200))
         self._batch_s = histogram("event_batch_duration_seconds", "Seconds of one batch's transaction.", _LAG_BUCKETS)
+        self._handler_s = histogram(
+            "event_handler_duration_seconds",
+            "Seconds of one handler's call for one event, also of one that failed.",
+            _HANDLER_BUCKETS,
+            ["type"],
+        )
         self.lateness = histogram(
             "timer_lateness_seconds", "Seconds from a timer's due moment to its firing.", _LAG_BUCKETS
         )
@@ -88,11 +95,19 @@ class ServiceMetrics:
             "rpc_duration_seconds", "Seconds from a call's arrival to its answer.", _LAG_BUCKETS
         )
         self._of_type: dict[str, Any] = {}
+        self._handler_s_of_type: dict[str, Any] = {}
 
     def batch(self, size: int, took_s: float) -> None:
         """Count one committed batch."""
         self._batch.observe(size)
         self._batch_s.observe(took_s)
+
+    def handler_call(self, event_type: str, took_s: float) -> None:
+        """Count one call of a handler."""
+        child = self._handler_s_of_type.get(event_type)
+        if child is None:
+            child = self._handler_s_of_type[event_type] = self._handler_s.labels(event_type)
+        child.observe(took_s)
 
     def handled_event(self, event: Event[Fact], now: datetime) -> None:
         """Count one handled event and how late it was. now: the transaction's moment."""

@@ -22,7 +22,8 @@ class Timer(msgspec.Struct, frozen=True, kw_only=True):
     """Something that is to happen at `due_at`.
 
     kind: which effect. key: what it is for, unique within the kind. subject: whose rows the effect will change.
-    interrupted: an earlier call of this job was never recorded: its process died, or is frozen past its lease.
+    traceparent: the trace of what armed it. interrupted: an earlier call of this job was never recorded: its process
+    died, or is frozen past its lease.
     """
 
     kind: str
@@ -31,6 +32,7 @@ class Timer(msgspec.Struct, frozen=True, kw_only=True):
     due_at: datetime
     payload: Mapping[str, Any]
     is_job: bool = False
+    traceparent: str | None = None
     id: int = 0
     version: int = 1
     attempts: int = 0
@@ -93,10 +95,11 @@ def _columns(timer: Timer) -> dict[str, Any]:
         "due_at": timer.due_at,
         "payload": dict(timer.payload),
         "is_job": timer.is_job,
+        "traceparent": timer.traceparent,
     }
 
 
-_insert = bulk.inserting(timer_table, ("due_at", "is_job", "key", "kind", "payload", "subject"))
+_insert = bulk.inserting(timer_table, ("due_at", "is_job", "key", "kind", "payload", "subject", "traceparent"))
 # A job whose call is under way stays claimed: armed anew, it is called again once that call has been recorded.
 _IS_RUNNING = timer_table.c.running_until > func.clock_timestamp()
 _ARM = _insert.on_conflict_do_update(
@@ -106,6 +109,7 @@ _ARM = _insert.on_conflict_do_update(
         "due_at": _insert.excluded.due_at,
         "payload": _insert.excluded.payload,
         "is_job": _insert.excluded.is_job,
+        "traceparent": _insert.excluded.traceparent,
         "version": timer_table.c.version + 1,
         "attempts": case((_IS_RUNNING, timer_table.c.attempts), else_=0),
         "running_until": case((_IS_RUNNING, timer_table.c.running_until), else_=None),
@@ -118,12 +122,12 @@ _ARM = _insert.on_conflict_do_update(
 # instead of waiting for each other. The locks go with the transaction, also when the process is killed.
 _DUE = text(
     "with due as materialized ("
-    "  select id, kind, key, subject, due_at, payload, version, attempts from eventkit.timer"
+    "  select id, kind, key, subject, due_at, payload, traceparent, version, attempts from eventkit.timer"
     "  where not is_job and due_at <= (select clock_timestamp()) order by due_at limit :peek)"
     " select * from due where pg_try_advisory_xact_lock(:lock_space, hashtext(subject)) limit :most"
 )
 _LOCK_SPACE = 0x11A15
-COLUMNS = ("kind", "key", "subject", "due_at", "payload", "id", "version", "attempts")
+COLUMNS = ("kind", "key", "subject", "due_at", "payload", "traceparent", "id", "version", "attempts")
 
 
 def claim_due(connection: Connection, *, most: int) -> list[Timer]:
@@ -211,7 +215,8 @@ _CLAIM_JOBS = text(
     " update eventkit.timer t set attempts = attempts + 1, running_until = clock_timestamp()"
     " + make_interval(secs => cast(cast(:leases as jsonb) ->> t.kind as double precision))"
     " from next where t.id = next.id"
-    " returning t.id, t.kind, t.key, t.subject, t.due_at, t.payload, t.version, t.attempts, next.interrupted"
+    " returning t.id, t.kind, t.key, t.subject, t.due_at, t.payload, t.traceparent, t.version, t.attempts,"
+    " next.interrupted"
 )
 
 

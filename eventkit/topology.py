@@ -204,13 +204,22 @@ class Administration:
         else:
             self._call("POST", self._route(part), {"routing_key": part.key})
 
-    def remove(self, part: Exchange | Queue | Binding) -> None:
-        """Delete a part. Raises BrokenTopology for a queue that still holds messages."""
+    def limit(self, name: str, queues: str, *, most: int) -> None:
+        """Let queues keep their newest `most` messages. name: of the policy. queues: a regular expression over names.
+
+        A policy, since an argument of a queue cannot be changed once the queue is there.
+        """
+        definition = {"max-length": most, "overflow": "drop-head"}
+        body = {"pattern": queues, "definition": definition, "apply-to": "queues"}
+        self._call("PUT", f"/policies/{VHOST}/{quote(name, safe='')}", body)
+
+    def remove(self, part: Exchange | Queue | Binding, *, even_full: bool = False) -> None:
+        """Delete a part. Raises BrokenTopology for a queue that still holds messages, unless those may go with it."""
         if isinstance(part, Exchange):
             self._call("DELETE", f"/exchanges/{VHOST}/{quote(part.name, safe='')}", ok=(204, 404))
         elif isinstance(part, Queue):
             # The broker refuses `if-empty` for quorum queues, so we look first.
-            if waiting := self.waiting(part.name):
+            if not even_full and (waiting := self.waiting(part.name)):
                 raise BrokenTopology(f"queue {part.name} still holds {waiting} messages; let its service handle them")
             self._call("DELETE", f"/queues/{VHOST}/{quote(part.name, safe='')}", ok=(204, 404))
         else:
@@ -224,6 +233,11 @@ class Administration:
     def cut_off(self, account: str) -> None:
         """Close every connection that an account has open."""
         self._call("DELETE", f"/connections/username/{quote(account, safe='')}", ok=(204, 404))
+
+    def revoke(self, account: str) -> None:
+        """Remove an account with its rights, and close its connections; does nothing if there is none."""
+        self._call("DELETE", f"/users/{quote(account, safe='')}", ok=(204, 404))
+        self.cut_off(account)
 
     def grant(self, rights: Rights, password: str) -> None:
         """Create or change an account."""

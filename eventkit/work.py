@@ -176,7 +176,8 @@ class Work:
     """What one transaction will change and tell: rows, events, timers.
 
     connection: the open transaction, for reading. now: its moment by the database's clock, aware, UTC.
-    source: the CloudEvents source of the events emitted here.
+    source: the CloudEvents source of the events emitted here. cause: the event that is being handled; else actor and
+    traceparent say on whose behalf a call, and as part of which trace a call or a timer, runs.
     """
 
     def __init__(self, connection: Connection, *, source: str, now: datetime) -> None:
@@ -187,6 +188,7 @@ class Work:
         self.received: Any = None
         self.may_emit: frozenset[type[Fact]] | None = None
         self.actor: str | None = None
+        self.traceparent: str | None = None
         self._rows: dict[str, Rows] = {}
         self._events: list[Event[Any]] = []
         self._timers = TimerChanges(self.on_undo)
@@ -225,7 +227,7 @@ class Work:
             time=time or self.now,
             data=data,
             partitionkey=partitionkey_of(self.source, subject),
-            traceparent=cause.traceparent if cause else None,
+            traceparent=self._trace(),
             actor=actor or (cause.actor if cause else self.actor),
             externalref=externalref,
             history=cause.history if cause else False,
@@ -243,14 +245,21 @@ class Work:
     def arm(self, kind: str, *, key: str, subject: str, due_at: datetime, payload: Mapping[str, Any]) -> None:
         """Let a timer fire at `due_at`, at once when that is over; an armed one of this kind and key is replaced."""
         due_at = max(due_at, self.now)
-        self._timers.arm(Timer(kind=kind, key=key, subject=subject, due_at=due_at, payload=payload))
+        timer = Timer(kind=kind, key=key, subject=subject, due_at=due_at, payload=payload, traceparent=self._trace())
+        self._timers.arm(timer)
 
     def job(
         self, kind: str, *, key: str, subject: str, payload: Mapping[str, Any], due_at: datetime | None = None
     ) -> None:
         """Have a call to the outside made after the commit, now or at `due_at`."""
         due_at = due_at or self.now
-        self._timers.arm(Timer(kind=kind, key=key, subject=subject, due_at=due_at, payload=payload, is_job=True))
+        trace = self._trace()
+        self._timers.arm(
+            Timer(kind=kind, key=key, subject=subject, due_at=due_at, payload=payload, is_job=True, traceparent=trace)
+        )
+
+    def _trace(self) -> str | None:
+        return self.cause.traceparent if self.cause else self.traceparent
 
     def cancel(self, kind: str, *, key: str) -> None:
         """Let a timer or a job that has not begun never happen."""

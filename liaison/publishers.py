@@ -6,22 +6,28 @@ import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import click
 from rich.table import Table
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
 from eventkit import broker, topology
 from eventkit.database import open_engine
+from liaison.administration import broker_of
 from liaison.installation import Installation, NoInstallation
 from liaison.terminal import console
 from liaison.tokens import new_token
 from services.gateway import rules
 
+#: How many verdicts a reply queue keeps for a publisher that does not fetch them; the newest, since a sender that is
+#: wrong is wrong again. They are no events: every refusal is kept by the gateway too.
+KEPT_VERDICTS = 10_000
+
 
 class CannotAdd(Exception):
-    """The publisher cannot be added as asked: the message says why."""
+    """The publisher cannot be added, renewed or removed as asked: the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,17 +78,39 @@ def add_publisher(
 def rotate_publisher(installation: Installation, name: str) -> PublisherAccount:
     """Give a publisher a new password and a new token; the old ones are void at once. Raises CannotAdd if unknown."""
     with _database(installation) as connection:
-        row = connection.execute(
-            text("select * from publisher where name = :name for update"), {"name": name}
-        ).one_or_none()
-        if row is None:
-            raise CannotAdd(f"there is no publisher {name!r}: see `liaison publishers list`")
-        connection.execute(
-            text("update token set revoked_at = now() where name = :name and revoked_at is null"), {"name": name}
-        )
+        row = _locked(connection, name)
+        _revoke_token(connection, name)
         token = new_token(connection, name, str(rules.Role.PUBLISHER))
         password = _give_broker_account(installation, name, row.may)
     return _account(installation, name, row.source, row.may, password, token)
+
+
+def remove_publisher(installation: Installation, name: str) -> None:
+    """Take a publisher's account, token, reply queue and row away; what it has sent stays, and what was refused, too.
+
+    May be repeated after it was cut off. Raises CannotAdd if there is none of this name.
+    """
+    with _database(installation) as connection:
+        _locked(connection, name)
+        _revoke_token(connection, name)
+        connection.execute(text("delete from publisher where name = :name"), {"name": name})
+        with broker_of(installation) as admin:
+            admin.revoke(name)
+            admin.remove(topology.Queue(reply_queue(name), quorum=False), even_full=True)
+
+
+def _locked(connection: Connection, name: str) -> Row[Any]:
+    found = text("select * from publisher where name = :name for update")
+    row = connection.execute(found, {"name": name}).one_or_none()
+    if row is None:
+        raise CannotAdd(f"there is no publisher {name!r}: see `liaison publishers list`")
+    return row
+
+
+def _revoke_token(connection: Connection, name: str) -> None:
+    connection.execute(
+        text("update token set revoked_at = now() where name = :name and revoked_at is null"), {"name": name}
+    )
 
 
 def _must_be_free(connection: Connection, name: str, source: str, may: Sequence[str]) -> None:
@@ -108,18 +136,16 @@ def _give_broker_account(installation: Installation, name: str, may: Sequence[st
         read=rf"\A{_escaped(queue)}\z",
         topic_writes={broker.INTAKE: rules.broker_pattern(may)},
     )
-    admin = topology.Administration(installation.management_url, *installation.management_auth)
-    try:
+    with broker_of(installation) as admin:
         admin.declare(topology.Exchange(topology.VERDICTS, "direct"))
         admin.declare(topology.Exchange(broker.INTAKE, "topic"))
+        admin.limit("reply queues", rf"^{_escaped(reply_queue(''))}", most=KEPT_VERDICTS)
         # A classic queue, since its reader may want to look in and take single messages (`basic.get`).
         admin.declare(topology.Queue(queue, quorum=False))
         admin.declare(topology.Binding(topology.VERDICTS, queue, True, name))
         admin.grant(rights, password)
         # Connections that were opened with the password of before would go on.
         admin.cut_off(name)
-    finally:
-        admin.close()
     return password
 
 
@@ -191,6 +217,18 @@ def rotate(name: str) -> None:
         _show(rotate_publisher(_installation(), name))
     except CannotAdd as error:
         raise click.ClickException(str(error)) from None
+
+
+@publishers.command()
+@click.argument("name")
+@click.confirmation_option(prompt="Its account, its token and its reply queue go at once. Remove it?")
+def remove(name: str) -> None:
+    """Let publisher NAME publish no more; what it has sent stays."""
+    try:
+        remove_publisher(_installation(), name)
+    except CannotAdd as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(f"{name} is removed")
 
 
 @publishers.command(name="list")

@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -34,6 +35,7 @@ def play(installation: Installation) -> None:
     before = _mails(installation)
     started = time.monotonic()
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    flows = Flows(installation, day)
     with Progress(*columns, console=console, transient=True) as progress:
         step = progress.add_task("写入知识文章和课程 …", total=None)
         _fill_shelves(installation)
@@ -42,7 +44,6 @@ def play(installation: Installation) -> None:
             _post(installation, accounts[publisher], event)
         progress.update(step, description="等待工单、超时与消息 …")
         _wait(lambda: _facts(installation, day)["超时"] >= 1 and _facts(installation, day)["已解决"] >= 1)
-        flows = Flows(installation, day, [row.number for row in _tickets(installation, day)])
         _wait(lambda: flows.are_complete)
     _show(installation, day, _mails(installation) - before, time.monotonic() - started)
     flows.show()
@@ -72,10 +73,18 @@ def _fill_shelves(installation: Installation) -> None:
                 path = f"/v1/articles/{ask('POST', '/v1/articles', article)['id']}"
                 ask("POST", f"{path}/submit")
                 ask("POST", f"{path}/publish", {})
+        for article in sample_events.ARTICLES:
+            _wait(partial(_is_found, client, article["title"]))
         for code, course in (sample_events.NEXT_COURSE, sample_events.COURSE):
             ask("PUT", f"/v1/courses/{code}", course)
         department, contact = sample_events.CONTACT
         ask("PUT", f"/v1/training/contacts/{department}", {"employee_number": contact})
+
+
+def _is_found(client: httpx.Client, title: str) -> bool:
+    """Tell whether the search has an article by now; a new index may not answer at once."""
+    answer = client.get("/v1/search", params={"q": title})
+    return answer.is_success and title in [one["title"] for one in answer.json()["items"]]
 
 
 @contextmanager

@@ -47,6 +47,24 @@ ARTICLES: tuple[Mapping[str, Any], ...] = (
         "problem_codes": ["OA-LOGIN"],
     },
     {
+        "title": "OA 密码错误多次后账号被锁定",
+        "body": "连续五次密码错误会锁定三十分钟；急用时请服务台核对工号后解锁，再用新密码登录。",
+        "category": "登录问题",
+        "problem_codes": ["OA-LOGIN"],
+    },
+    {
+        "title": "换了手机以后怎么登录 OA",
+        "body": "登录 OA 的验证码发到登记的手机；号码变了，先请部门文员在人事系统里改，次日生效。",
+        "category": "登录问题",
+        "problem_codes": ["OA-LOGIN"],
+    },
+    {
+        "title": "第一次登录 OA 的步骤",
+        "body": "初始密码在入职邮件里；登录后按提示改密码，长度至少十二位，九十天换一次。",
+        "category": "操作指南",
+        "problem_codes": ["OA-LOGIN"],
+    },
+    {
         "title": "合同打印乱码的处理",
         "body": "在打印设置里选“以图像方式打印”，仍是乱码时安装仿宋字体后重启浏览器。",
         "category": "操作指南",

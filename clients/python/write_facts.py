@@ -29,7 +29,7 @@ the door takes the default of the contract. Limits of fields are checked at the 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime, timezone
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -75,8 +75,9 @@ def kind_of(annotation: Any) -> str:
         return kind_of(typing.get_args(annotation)[0])
     if isinstance(annotation, (types.UnionType, typing._UnionGenericAlias)):  # type: ignore[attr-defined]  # No public name for it.
         return " | ".join(kind_of(one) for one in typing.get_args(annotation))
-    if typing.get_origin(annotation) is tuple:
-        return f"Sequence[{kind_of(typing.get_args(annotation)[0])}]"
+    if typing.get_origin(annotation) in (tuple, dict):
+        held = [kind_of(one) for one in typing.get_args(annotation) if one is not ...]
+        return f"{'Sequence' if typing.get_origin(annotation) is tuple else 'Mapping'}[{', '.join(held)}]"
     if annotation is type(None):
         return "None"
     if isinstance(annotation, type) and issubclass(annotation, enum.Enum):

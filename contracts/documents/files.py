@@ -94,13 +94,17 @@ def check(folder: Path) -> Iterator[str]:
 def release(folder: Path) -> Iterator[str]:
     """Keep the schemas as those of the project's version, unless they break the release before it.
 
-    A version that has not been given to anybody may be kept anew.
+    A version is kept once: others may hold it already, and later ones are compared with what they hold.
     """
     version = project_version(folder)
+    kept = folder / "released" / f"{version}.json"
+    if kept.exists():
+        yield f"{kept.relative_to(folder)} was released already: raise the version in pyproject.toml"
+        return
     broken = breaks(released(folder, before=version), schemas())
     if not broken:
-        (folder / "released").mkdir(exist_ok=True)
-        (folder / "released" / f"{version}.json").write_text(_text(schemas()))
+        kept.parent.mkdir(exist_ok=True)
+        kept.write_text(_text(schemas()))
     yield from broken
 
 

@@ -73,6 +73,7 @@ def contents(installation: Installation) -> dict[str, str]:
         "rabbitmq_administrator.conf": _administrator(installation),
         "postgresql_password": installation.passwords["postgresql:postgres"],
         "elasticsearch_password": installation.passwords["elasticsearch:elastic"],
+        "link_keys": installation.passwords["liaison:links"],
         "alertmanager_token": installation.passwords[ALERTMANAGER_TOKEN],
     }
     for service in SERVICES:

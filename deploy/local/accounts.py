@@ -65,24 +65,6 @@ def provision_broker(installation: Installation, rights: Iterable[AccountRights]
             _provision_account(broker, account, installation.passwords[f"rabbitmq:{account.name}"])
 
 
-def provision_broker_account(installation: Installation, account: AccountRights, password: str) -> None:
-    """Do the same for one account whose password the installation does not keep (a publisher of another system).
-
-    Raises: BrokerRefused, httpx.HTTPError.
-    """
-    with _management(installation) as broker:
-        _provision_account(broker, account, password)
-
-
-def remove_broker_account(installation: Installation, name: str) -> None:
-    """Remove an account, which also closes its connections; does nothing if there is none.
-
-    Raises: BrokerRefused, httpx.HTTPError.
-    """
-    with _management(installation) as broker:
-        _must(broker.delete(f"/users/{_quoted(name)}"), missing_is_fine=True)
-
-
 def _provision_account(broker: httpx.Client, account: AccountRights, password: str) -> None:
     name = _quoted(account.name)
     rights = {"configure": account.configure or "^$", "write": account.write or "^$", "read": account.read or "^$"}

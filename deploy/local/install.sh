@@ -36,12 +36,16 @@ java_is_new() {
     [ "${major:-0}" -ge 17 ]
 }
 
+has_compose() { command -v docker-compose >/dev/null || docker compose version >/dev/null 2>&1; }
+
 missing_packages() {
     [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] && [ -x /usr/bin/epmd ] || echo rabbitmq-server
     ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || echo postgresql
     [ -x /usr/bin/prometheus ] && [ -x /usr/bin/promtool ] || echo prometheus
     [ -x /usr/bin/prometheus-alertmanager ] || echo prometheus-alertmanager
     command -v make >/dev/null || echo make
+    # Development checks the compose file with the tool itself; it needs no daemon for that.
+    [ "$mode" != dev ] || has_compose || echo docker-compose
     # The mailbox of the tests; `make run` needs none.
     [ "$mode" != dev ] || [ -x /usr/lib/dovecot/imap ] || echo dovecot-imapd
     [ -x "$root/.venv/bin/python" ] || find_python >/dev/null || echo python3 python3-venv

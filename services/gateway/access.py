@@ -18,6 +18,7 @@ from services.gateway.storage import Caller, caller_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 ACTION = "x-liaison-action"
+DESK_COOKIE = "liaison_desk"
 _bearer = HTTPBearer(auto_error=False, description="`liaison tokens add` or `liaison publishers add` prints it once")
 
 
@@ -50,6 +51,12 @@ class Permitted:
         }
 
 
+def caller_with(parts: Parts, token: str) -> Caller | None:
+    """Return whose token it is; None for one that is unknown or revoked."""
+    digest = sha256(token.encode()).digest()
+    return parts.read(lambda connection: caller_of(connection, digest))
+
+
 def authorise(
     request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 ) -> Permitted | None:
@@ -57,10 +64,12 @@ def authorise(
     action = (request.scope["route"].openapi_extra or {}).get(ACTION)
     if action == rules.PUBLIC:
         return None
-    if credentials is None:
+    # The cookie of the desk's pages opens nothing but these pages, which only look.
+    cookie = request.cookies.get(DESK_COOKIE) if request.url.path.startswith("/desk/") else None
+    token = credentials.credentials if credentials else cookie
+    if token is None:
         raise Problem(401, "send `Authorization: Bearer TOKEN`")
-    digest = sha256(credentials.credentials.encode()).digest()
-    caller = parts_of(request).read(lambda connection: caller_of(connection, digest))
+    caller = caller_with(parts_of(request), token)
     if caller is None:
         raise Problem(401, "this token is unknown or revoked")
     role = Role(caller.role)

@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import Request
 
-from eventkit.envelope import new_id
+from eventkit.envelope import continued_trace, new_id
 from eventkit.errors import DeadlinePassed, RuleBroken, Unavailable
 from services.gateway.access import Permitted, parts_of
 from services.gateway.problems import of_call
@@ -29,8 +29,10 @@ class Asked:
         actor: str | None = None,
     ) -> Any:
         """Ask in nobody's name. key: makes a command safe to send again. Raises Problem."""
+        # In nobody's name the trace begins here, since the caller's own would lead to the caller.
+        trace = continued_trace(request.headers.get("traceparent") if actor else None)
         try:
-            return parts_of(request).rpc.call(self._service, method, arguments, key=key, actor=actor)
+            return parts_of(request).rpc.call(self._service, method, arguments, key=key, actor=actor, traceparent=trace)
         except (RuleBroken, DeadlinePassed, Unavailable) as error:
             raise of_call(error) from error
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from types import MappingProxyType
 
+from contracts.markings import ADVICE, marking_in
+
 #: The largest file that is taken unless a setting says otherwise, bytes.
 MAX_FILE_BYTES = 20 * 1024 * 1024
 _MAX_NAME = 120
@@ -123,11 +125,8 @@ def refusal_of(
     name: str, content_type: str, body: bytes, *, max_bytes: int = MAX_FILE_BYTES, type_field: str = "content-type"
 ) -> FileRefused | None:
     """Return why a file is not taken, None when it is. name: as `file_name` returns it."""
-    if not name or not body:
-        lacking = ("body", "the file is empty") if name else ("filename", "a file needs a name with an ending")
-        return FileRefused(422, *lacking)
-    if len(body) > max_bytes:
-        return FileRefused(413, "body", f"the file has {len(body)} bytes; at most {max_bytes} are taken")
+    if problem := _of_name_or_size(name, len(body), max_bytes):
+        return problem
     bare = bare_type(content_type) or _OCTETS
     if what := _running(name, bare, body):
         return FileRefused(415, what[0] or type_field, f"{what[1]}: what can run is not taken")
@@ -135,6 +134,18 @@ def refusal_of(
         return FileRefused(415, type_field, f"{bare!r} is no type of a file")
     if _ending(name) not in TYPES:
         return FileRefused(415, "filename", f"a file must end in one of: {', '.join(TYPES)}")
+    return None
+
+
+def _of_name_or_size(name: str, size_bytes: int, max_bytes: int) -> FileRefused | None:
+    if not name:
+        return FileRefused(422, "filename", "a file needs a name with an ending")
+    if marking := marking_in(name):
+        return FileRefused(422, "filename", f"{marking}:{ADVICE}")
+    if not size_bytes:
+        return FileRefused(422, "body", "the file is empty")
+    if size_bytes > max_bytes:
+        return FileRefused(413, "body", f"the file has {size_bytes} bytes; at most {max_bytes} are taken")
     return None
 
 

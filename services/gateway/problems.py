@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, RedirectResponse, Response
 from pydantic import BaseModel
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
@@ -96,7 +96,10 @@ def install(app: FastAPI) -> None:
     """Have every error of the app answered with a problem document."""
 
     @app.exception_handler(Problem)
-    def on_problem(request: Request, error: Problem) -> JSONResponse:
+    def on_problem(request: Request, error: Problem) -> Response:
+        if error.status == 401 and request.url.path.startswith("/desk/"):
+            # A browser has no header to send; it goes to where it can sign in.
+            return RedirectResponse("/desk/sign-in", 303)
         return error.response()
 
     @app.exception_handler(HTTPException)

@@ -284,9 +284,19 @@ def forget_old(connection: Connection) -> int:
     return gone
 
 
-#: What erases a person (S6): tokens, what the list of mails says, and the bytes of refused events that name them.
+_PAYLOAD = "convert_from(payload, 'UTF8')::jsonb"
+
+#: What erases a person (S6): tokens, what the list of mails says, refused events that name them, and what was sent on.
 FORGET = (
     "update token set revoked_at = coalesce(revoked_at, now()), person = null where person = :number",
     "update mail_in set sender = '', title = '', message_id = '' where sender = :address",
     "update refusal set sent = '' where position(convert_to(:number, 'UTF8') in sent) > 0",
+    "update eventkit.outbox set"
+    f" payload = convert_to(({_PAYLOAD} - 'description' || '{{\"title\": \"—\"}}')::text, 'UTF8')"
+    " where type = 'liaison.ticket.requested.v1' and sent_at is not null"
+    f" and {_PAYLOAD} ->> 'requester' = :number",
+    "update eventkit.outbox set headers = headers - 'ce-actor',"
+    f" payload = convert_to(({_PAYLOAD} - 'author' || '{{\"text\": \"—\"}}')::text, 'UTF8')"
+    " where type = 'liaison.feedback.submitted.v1' and sent_at is not null"
+    f" and {_PAYLOAD} ->> 'author' = :number",
 )

@@ -17,6 +17,7 @@ import msgspec
 
 from contracts.fact import Fact, Word
 from contracts.gateway import FeedbackSubmitted
+from contracts.markings import ADVICE, marked_field
 from contracts.register import FACTS
 from eventkit.envelope import (
     MAX_EVENT_BYTES,
@@ -299,6 +300,8 @@ def _fact(event_type: str, data: bytes, mapping: TypeMapping | None) -> Fact:
     except BadMessage as bad:
         missing = _MISSING.search(bad.reason)
         raise _bad_data(f"{bad.field}.{missing[1]}" if missing else bad.field, bad.reason, mapping) from None
+    if marked := marked_field(fact):
+        raise _bad_data(f"data.{marked[0]}", f"{marked[1]}：{ADVICE}", mapping)
     for name in _WORDS.get(event_type, ()):
         if getattr(fact, name) == "other" and (sent := msgspec.json.decode(data)[name]) != "other":
             # Readers take a word that they do not know for `other`; whoever sends it should hear of it.

@@ -1,4 +1,4 @@
-"""What knowledge's own page says about the index: how far it is behind."""
+"""What knowledge's own page says about the search: whether the server answers, and how far the index is behind."""
 
 from __future__ import annotations
 
@@ -11,21 +11,29 @@ from sqlalchemy.exc import SQLAlchemyError
 from eventkit.process import ServiceProcess
 from eventkit.service import Page
 from services.knowledge import cutting
+from services.knowledge.search import SearchIndex
+from services.knowledge.settings import Settings
 from services.knowledge.shelf import Shelf
+
+#: A page must not wait for a server that is silent: Prometheus gives up after 10 s.
+_PATIENCE_S = 0.5
 
 
 class IndexGauges(Collector):
     """Read at scrape time; a database that is away yields no sample, which alerts see as absent."""
 
-    def __init__(self, shelf: Shelf) -> None:
-        self._shelf = shelf
+    def __init__(self, shelf: Shelf, index: SearchIndex) -> None:
+        self._shelf, self._index = shelf, index
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
         """Nothing is known before the first scrape; saying so keeps registration off the database."""
         return ()
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
-        """Read one snapshot."""
+        """Ask the search server, and read one snapshot."""
+        yield GaugeMetricFamily(
+            "liaison_knowledge_search_up", "Whether the search server answers: 1 or 0.", value=self._index.is_up()
+        )
         try:
             waiting, oldest_s = self._shelf.behind()
         except SQLAlchemyError:
@@ -49,4 +57,6 @@ class Gauges(Page):
     def attach(self, process: ServiceProcess) -> None:
         """Have the process show them, and read its dictionaries before the first question waits for them."""
         cutting.warm_up()
-        process.metrics.registry.register(IndexGauges(Shelf(process.engine)))
+        settings = Settings.from_env(self.container.config)
+        index = SearchIndex(settings.search_url, settings.search_prefix, timeout_s=_PATIENCE_S)
+        process.metrics.registry.register(IndexGauges(Shelf(process.engine), index))

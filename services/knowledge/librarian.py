@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from sqlalchemy import Engine
 
@@ -32,18 +33,13 @@ class Librarian:
 
         Raises TryLater until it is done: the index must hold everything in the end, however long the server is away.
         """
-        try:
+        with _until_done(job):
             # Read first, and only then ask which generations there are: a rebuild relies on this order.
             entry = self._shelf.entry(job.key)
             if entry is None:
                 return 0
             one, version, document = entry
             self.index.put(one, version, document)
-        except Unavailable as error:
-            raise TryLater(str(error), delay_s=rules.backoff_s(job.attempts)) from error
-        except Exception as error:
-            log.exception("not indexed", extra={"document": job.key})
-            raise TryLater(type(error).__name__, delay_s=_FAULT_DELAY_S) from error
         return version
 
     def suggest(self, job: Timer) -> list[Found]:
@@ -53,7 +49,17 @@ class Librarian:
 
     def look_up(self, job: Timer) -> list[Found]:
         """Return what may answer feedback. Raises TryLater: nobody waits for it, and nothing may be lost."""
-        try:
+        with _until_done(job):
             return asking.articles_for(self.index, job.payload["text"], job.payload["code"], timeout_s=2.0)
-        except Unavailable as error:
-            raise TryLater(str(error), delay_s=rules.backoff_s(job.attempts)) from error
+
+
+@contextmanager
+def _until_done(job: Timer) -> Iterator[None]:
+    """Have a call made again, however it fails: soon when the server cannot be asked, else after a while."""
+    try:
+        yield
+    except Unavailable as error:
+        raise TryLater(str(error), delay_s=rules.backoff_s(job.attempts)) from error
+    except Exception as error:
+        log.exception("a call of the index failed", extra={"call": job.kind, "key": job.key})
+        raise TryLater(type(error).__name__, delay_s=_FAULT_DELAY_S) from error

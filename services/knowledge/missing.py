@@ -89,7 +89,7 @@ def note(store: KnowledgeStore, miss: Miss) -> None:
         store.missing.add(
             id=one,
             kind=miss.kind.value,
-            key=miss.key,
+            key=rules.kept_key(miss.kind, miss.key),
             problem_code=miss.problem_code,
             language=language,
             example=miss.example,

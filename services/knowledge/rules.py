@@ -7,18 +7,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
+from itertools import islice
 
 from contracts.knowledge import Suggestion
 from eventkit.errors import RuleBroken
 
 #: How many articles are suggested for a ticket, and how many stand on a reading list.
 SUGGESTED = 3
-#: From this share of a question's keywords on, an article counts as an answer to it.
+#: From this share of a question's keywords on, an article counts as an answer to it, so that none is missing.
 GOOD_SHARE = 0.4
 #: A search whose best hit has less than this share of its keywords found nothing worth reading.
 POOR_SHARE = 0.34
-#: A solution shorter than this tells nobody how it was done: characters.
-DRAFTABLE_LENGTH = 20
+#: A solution shorter than this tells nobody how it was done: characters, of which Chinese needs few.
+DRAFTABLE_LENGTH = 10
 #: How long a suggestion may be waited for, since the receipt of a ticket waits with it.
 SUGGESTION_PATIENCE_S = 1.5
 _LONGEST_BACKOFF_S = 15.0
@@ -125,18 +126,23 @@ def miss_id(kind: MissKind, key: str) -> str:
     return sha256(f"{kind} {key}".encode()).hexdigest()[:24]
 
 
+def kept_key(kind: MissKind, key: str) -> str:
+    """Return what is kept of the key of a missing answer: a problem code; never what somebody wrote, only its hash."""
+    return key if kind is MissKind.PROBLEM_CODE else miss_id(kind, key)
+
+
 def example_of(text: str) -> str:
     """Return as much of a text as helps the one who writes the answer."""
     return " ".join(text.split())[:_EXAMPLE_LENGTH]
 
 
-def suggestions(found: Iterable[Found], problem_code: str | None, url: str) -> tuple[Suggestion, ...]:
-    """Return up to three of what a search found, best first: those about the problem code, and those that cover it.
+def suggestions(found: Iterable[Found], url: str) -> tuple[Suggestion, ...]:
+    """Return up to three of what a search found, best first. url: the base of the links.
 
-    url: the base of the links.
+    Whether one is good enough the reader sees from its title; leaving out what covers little of a question loses
+    answers in Chinese and Japanese, where one is often told in other words (`liaison knowledge recall`).
     """
-    good = [one for one in found if (problem_code and problem_code in one.codes) or one.share >= GOOD_SHARE]
-    return tuple(suggestion(one.article_id, one.title, url) for one in good[:SUGGESTED])
+    return tuple(suggestion(one.article_id, one.title, url) for one in islice(found, SUGGESTED))
 
 
 def suggestion(article: str, title: str, url: str) -> Suggestion:

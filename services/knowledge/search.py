@@ -93,6 +93,14 @@ class SearchIndex:
             require_alias=True,
         )
 
+    def is_up(self) -> bool:
+        """Tell whether the server answers at all, within the patience of this index."""
+        try:
+            self._client.indices.exists_alias(name=self.prefix)
+        except (TransportError, ApiError):
+            return False
+        return True
+
     def ensure(self) -> None:
         """Make the first generation when there is none."""
         with _away():

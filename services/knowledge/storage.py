@@ -93,7 +93,7 @@ missing_answer = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("kind", Text, nullable=False),
-    Column("key", Text, nullable=False, comment="the problem code, or the normalised question"),
+    Column("key", Text, nullable=False, comment="the problem code, else the id: what people write is only hashed"),
     Column("problem_code", Text),
     Column("language", Text, nullable=False),
     Column("example", Text, nullable=False),
@@ -299,7 +299,8 @@ _ANY_LEVEL = ("public", "internal", "sensitive")
 #: What erases a person (S6): who they are, and what they wrote as a reader. Articles stay; they are the enterprise's.
 FORGET = (
     "update article_feedback set author = null, text = '' where author = :number",
-    "update missing_answer set example = '', example_by = null where example_by = :number",
+    "update missing_answer set example = '', example_by = null,"
+    " key = case kind when 'problem_code' then key else id end where example_by = :number",
     "delete from reading_list where learner = :number",
     "update article_version set author = null where author = :number",
     "update article set created_by = null where created_by = :number",

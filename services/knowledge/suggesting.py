@@ -31,7 +31,7 @@ def tell(store: KnowledgeStore, job: Timer, found: Sequence[Found] | None, url: 
             suggested_for=SuggestedFor.TICKET,
             about_subject=job.subject,
             person=job.payload["person"],
-            suggestions=rules.suggestions(found or (), job.payload["code"], url),
+            suggestions=rules.suggestions(found or (), url),
             searched=found is not None,
         ),
         subject=job.subject,

@@ -16,8 +16,8 @@ class Settings:
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Settings:
-        """Read FACTS_TTL_S (5 unless set). Raises BadSettings when it is not a number of seconds."""
-        given = env.get("FACTS_TTL_S", "5")
+        """Read FACTS_TTL_S (2 unless set). Raises BadSettings when it is not a number of seconds."""
+        given = env.get("FACTS_TTL_S", "2")
         try:
             ttl_s = float(given)
         except ValueError:

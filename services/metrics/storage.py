@@ -157,8 +157,24 @@ _BLANKED = " || ".join(
     for field in ("title", "text")
 )
 
+_REQUEST = "type = 'liaison.ticket.requested.v1'"
+_TOLD = "(type like 'liaison.ticket.%' or type like 'liaison.sla.%')"
+_ASKED_BY = f"{_BODY} ->> 'requester' = :number"
+#: Texts about a ticket of somebody: title and description are theirs, comment and solution are written to them.
+_OF_A_TICKET = (
+    f"update journal set body = convert_to(({_BODY} - array['description', 'comment', 'solution', 'reason'] ||"
+    f" {_BLANKED})::text, 'UTF8') where"
+)
+
 #: What erases a person (S6) from the journal. What the counts need stays, so that a rebuild gives the same numbers.
 FORGET = (
+    # Updates first, which say whose ticket they are about by its number or by the key of its request.
+    f"{_OF_A_TICKET} type = 'liaison.ticket.update_requested.v1' and ("
+    " headers ->> 'ce-actor' = :number"
+    f" or {_BODY} ->> 'number' in (select subject from journal where {_TOLD} and {_ASKED_BY})"
+    " or (source, headers ->> 'ce-externalref') in"
+    f" (select source, headers ->> 'ce-externalref' from journal where {_REQUEST} and {_ASKED_BY}))",
+    f"{_OF_A_TICKET} {_TOLD} and {_ASKED_BY}",
     f"update journal set body = convert_to(({_BODY} - array['email', 'mobile', 'dingtalk_id',"
     " 'wecom_id', 'feishu_id', 'position', 'manager', 'groups', 'roles', 'away'] || '{\"name\": \"—\"}')::text, 'UTF8')"
     f" where type = 'liaison.person.changed.v1' and {_BODY} ->> 'employee_number' = :number",

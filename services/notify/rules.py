@@ -17,6 +17,7 @@ from contracts.gateway import AlertFired, AlertResolved
 from contracts.knowledge import AnswerSuggested, SuggestedFor
 from contracts.notify import Medium
 from contracts.tickets import (
+    DutyUncovered,
     FeedbackAnswered,
     FeedbackAssigned,
     FeedbackReceived,
@@ -38,6 +39,7 @@ EVENTS: Mapping[str, type[Fact]] = {
         *(TicketOpened, TicketAssigned, SlaWarned, SlaBreached, TicketResolved),
         *(EnrolmentConfirmed, CourseCompleted, RetrainingAssigned),
         *(FeedbackReceived, FeedbackAssigned, FeedbackAnswered),
+        *(DutyUncovered,),
         *(AlertFired, AlertResolved),
     )
 }
@@ -76,12 +78,13 @@ class Role(enum.StrEnum):
     CONTACT = "contact"  # the training contact of the learner's department
     OWNER = "owner"
     AUTHOR = "author"
+    WATCHERS = "watchers"
     MANAGER = "manager"  # of the assignee
     DESK = "desk"
 
 
 #: Roles whose holder the event itself names, in a field of the role's name.
-NAMED = tuple(role for role in Role if role not in (Role.MANAGER, Role.DESK))
+NAMED = tuple(role for role in Role if role not in (Role.WATCHERS, Role.MANAGER, Role.DESK))
 
 
 class When(enum.StrEnum):
@@ -91,6 +94,7 @@ class When(enum.StrEnum):
     NOBODY_OWNS = "nobody_owns"
     NOT_REPORTED = "not_reported"
     AUTHOR_LEARNS_MORE = "author_learns_more"
+    ALARM = "alarm"
     CRITICAL = "critical"
     WARNING = "warning"
     INFO = "info"
@@ -115,6 +119,7 @@ CONDITIONS: Mapping[When, Condition] = {
             fact.status != fact.previous_status or (fact.answer and fact.feedback_class == fact.previous_class)
         ),
     ),
+    When.ALARM: Condition(("alarm",), lambda fact: fact.alarm),
     When.CRITICAL: Condition(("severity",), lambda fact: fact.severity is Severity.CRITICAL),
     # A severity that we do not know may be serious.
     When.WARNING: Condition(("severity",), lambda fact: fact.severity in (Severity.WARNING, Severity.OTHER)),
@@ -195,7 +200,7 @@ def manager_matters(rules: Sequence[Rule]) -> bool:
 def people_named(fact: Fact) -> set[str]:
     """Return the employee numbers that an event itself names as possible recipients."""
     named = (getattr(fact, role.value, None) for role in NAMED)
-    return {number for number in named if number}
+    return {number for number in (*named, *getattr(fact, Role.WATCHERS.value, ())) if number}
 
 
 def can_name(fact: type[Fact], role: Role) -> bool:
@@ -217,15 +222,19 @@ def recipients(
         if rule.when and not CONDITIONS[rule.when].holds(fact):
             continue
         for role in rule.to:
-            if role is Role.DESK:
-                recipient: str | None = DESK
-            elif role is Role.MANAGER:
-                recipient = manager_of(assignee) if assignee else None
-            else:
-                recipient = getattr(fact, role.value, None)
-            if recipient:
+            for recipient in _holders(role, fact, manager_of(assignee) if assignee else None):
                 told.setdefault((recipient, rule.medium), rule)
     return told
+
+
+def _holders(role: Role, fact: Fact, manager: str | None) -> Sequence[str]:
+    """Return who is in a role with an event; nobody, one, or of watchers many."""
+    if role is Role.DESK:
+        return (DESK,)
+    if role is Role.WATCHERS:
+        return tuple(getattr(fact, role.value, ()))
+    one = manager if role is Role.MANAGER else getattr(fact, role.value, None)
+    return (one,) if one else ()
 
 
 def belongs_to(companion: AnswerSuggested) -> tuple[str, str] | None:

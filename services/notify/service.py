@@ -11,6 +11,7 @@ from contracts.gateway import AlertFired, AlertResolved, PersonChanged
 from contracts.knowledge import AnswerSuggested
 from contracts.notify import NotificationAccepted, NotificationFailed
 from contracts.tickets import (
+    DutyUncovered,
     FeedbackAnswered,
     FeedbackAssigned,
     FeedbackReceived,
@@ -100,6 +101,11 @@ class NotifyService:
     @handles(TicketResolved, preload="load_recipients", ordered=False)
     def on_ticket_resolved(self, event: Event[TicketResolved]) -> None:
         """Tell the requester the solution."""
+        usecases.tell(self.store, self.settings.rules, event)
+
+    @handles(DutyUncovered, preload="load_recipients", ordered=False)
+    def on_duty_uncovered(self, event: Event[DutyUncovered]) -> None:
+        """Tell a group's lead that nobody will be on duty (T13)."""
         usecases.tell(self.store, self.settings.rules, event)
 
     @handles(EnrolmentConfirmed, preload="load_recipients", ordered=False)

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from eventkit.errors import BadSettings
+from eventkit.links import TICKET, Links
 from services.notify.rulefile import read_rules
 from services.notify.rules import RuleBook
 from services.notify.sheets import Faults
@@ -41,7 +42,10 @@ class SmtpServer:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything that notify needs to know. url: the base of links in messages, empty for none."""
+    """Everything that notify needs to know. url: the base of links in messages, empty for none.
+
+    links: signs requesters' links to their tickets; None without a key for them.
+    """
 
     smtp: SmtpServer
     mail_from: str
@@ -49,11 +53,13 @@ class Settings:
     url: str
     rules: RuleBook
     languages: Languages
+    links: Links | None = None
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Settings:
         """Read SMTP_URI, LIAISON_MAIL_FROM, LIAISON_DESK_MAIL, LIAISON_URL and LIAISON_NOTIFY_RULES (a file).
 
+        LIAISON_LINK_KEYS and LIAISON_LINK_VALID_DAYS are read by `eventkit.links`.
         Raises BadSettings naming every fault at once, those of the files with file and line.
         """
         faults = Faults([f"not set: {name}" for name in _MUST if not env.get(name)])
@@ -70,7 +76,13 @@ class Settings:
         if faults.found or smtp is None:
             raise BadSettings("\n".join(faults.found))
         return cls(
-            smtp, env["LIAISON_MAIL_FROM"], env["LIAISON_DESK_MAIL"], env.get("LIAISON_URL", ""), rules, languages
+            smtp,
+            env["LIAISON_MAIL_FROM"],
+            env["LIAISON_DESK_MAIL"],
+            env.get("LIAISON_URL", ""),
+            rules,
+            languages,
+            Links.from_env(env, TICKET),
         )
 
 

@@ -170,7 +170,8 @@ def written(taken: Taken, settings: Settings, domain: str) -> Letter:
         return f"{one_line(known.name)} ({number})" if known else number
 
     zone = zone_of(contact.time_zone if contact else FALLBACK_ZONE)
-    reader = Reader(language, zone, called, settings.url)
+    recipient = "" if taken.by_desk else taken.recipient
+    reader = Reader(language, zone, called, settings.url, recipient, settings.links)
     values = (values_of(taken.companion, reader) if taken.companion else {}) | values_of(taken.about, reader)
     values["name"] = one_line(contact.name) if contact else language.words["desk"]
     subject, text = render(languages.template(language, taken.template), values, none)

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from contracts.fact import Fact
 from contracts.knowledge import Suggestion
+from eventkit.links import Links
 from services.notify.rules import NAMED
 from services.notify.wording import PLACEHOLDERS, Language, one_line
 
@@ -24,12 +25,15 @@ class Reader:
     """For whom a text is written.
 
     person_called: how to call the person of an employee number. url: the base of links, empty for no links.
+    recipient: their employee number, empty for the desk. links: signs links for requesters; None: none go out.
     """
 
     language: Language
     zone: ZoneInfo
     person_called: Callable[[str], str]
     url: str
+    recipient: str = ""
+    links: Links | None = None
 
     def moment(self, value: datetime) -> str:
         """Return a moment by the reader's clock."""
@@ -51,8 +55,17 @@ def values_of(fact: Fact, reader: Reader) -> dict[str, str]:
     if (title := getattr(fact, "next_course_title", "")) and (code := values.get("next_course")):
         values["next_course"] = f"{one_line(title)} ({code})"
     if reader.url and "number" in values:
-        values["link"] = reader.link(f"/tickets/{quote(values['number'], safe='')}")
+        values["link"] = reader.link(_ticket_page(fact, str(getattr(fact, "number", "")), reader))
     return values
+
+
+def _ticket_page(fact: Fact, number: str, reader: Reader) -> str:
+    """Return the path of a ticket: the desk's page, or for its requester one that asks for no sign-in (T5)."""
+    is_requester = bool(reader.recipient) and reader.recipient == getattr(fact, "requester", None)
+    if reader.links is None or not is_requester:
+        return f"/desk/tickets/{quote(number, safe='')}"
+    says = {"n": number, "c": getattr(fact, "cycle", 1), "p": reader.recipient, "l": reader.language.tag}
+    return f"/t/{reader.links.token(says)}"
 
 
 def _shown(name: str, value: Any, reader: Reader) -> str:
@@ -63,6 +76,11 @@ def _shown(name: str, value: Any, reader: Reader) -> str:
     if isinstance(value, date):
         return f"{value:{reader.language.date}}"
     return f"{value:g}" if isinstance(value, float) else one_line(str(value))
+
+
+def _whereabouts(value: str, reader: Reader) -> str:
+    """Return the address of something, or where it is to be found, as the writer named it: `deploy/RUNBOOK.md#…`."""
+    return reader.link(value) or one_line(value)
 
 
 def _word_for(name: str) -> Callable[[Any, Reader], str]:
@@ -105,6 +123,8 @@ _FORMS: Mapping[str, Callable[[Any, Reader], str]] = {
     "score": _score,
     "reason": _reason,
     "modules": _lines,
+    "level": _word_for("level"),
+    "absent": lambda values, reader: "、".join(reader.person_called(one) for one in values),
     "suggestions": _suggested,
-    "runbook_url": lambda value, reader: reader.link(value),
+    "runbook_url": _whereabouts,
 }

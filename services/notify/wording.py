@@ -29,6 +29,7 @@ PLACEHOLDERS = frozenset(
         *("next_course", "modules", "failed_at", "due_on", "enrolled_at"),
         *("feedback_id", "way", "received_at", "status", "feedback_class", "owner", "author", "about_ticket"),
         *("about_article", "problem_code", "answer"),
+        *("level", "begin_at", "end_at", "absent"),
         *("alert", "severity", "service", "summary", "description", "starts_at", "ended_at", "runbook_url"),
     )
 )
@@ -36,9 +37,12 @@ PLACEHOLDERS = frozenset(
 WORDS = (
     *("none", "desk"),
     *(f"priority_{level}" for level in range(1, 5)),
-    *("target_first_response", "target_solution", "target_other"),
+    *("target_first_response", "target_next_response", "target_solution", "target_internal", "target_other"),
+    *(f"level_{number}" for number in range(1, 5)),
     *(f"channel_{name}" for name in ("hotline", "chat", "mail", "web", "specialist", "event", "other")),
     *("reason_asked_for", "reason_nobody_named", "reason_the_holder_left", "reason_the_owner_left"),
+    *("reason_drawn_from_the_queue", "reason_holder_away", "reason_the_one_asked_for_has_left"),
+    "reason_reopened_and_the_holder_left",
     *(f"way_{name}" for name in ("web", "paper_box", "chat_group", "event", "other")),
     *(f"status_{name}" for name in ("accepted", "needs_information", "resolved", "other")),
     *(f"feedback_class_{name}" for name in ("improvable", "needs_coordination", "settled", "other")),

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from contracts.gateway import TicketRequested, TicketUpdateRequested
+from contracts.markings import ADVICE, marked_field
 from contracts.words import TicketState
 from eventkit.errors import NotFound, RuleBroken
-from services.tickets import rules, usecases
+from services.tickets import opening, rules, usecases
+from services.tickets.relations.quick_texts import filled_in
 from services.tickets.rules import FINISHED
 from services.tickets.sla.policy import Policy
 from services.tickets.telling import Change
@@ -40,10 +42,15 @@ _SHOWN = [
     "due_response_at",
     "due_next_response_at",
     "due_solution_at",
+    "due_next_at",
     "reopen_count",
     "occurrences",
     "externalref",
     "solution",
+    "request_type",
+    "fields",
+    "secrecy",
+    "support_level",
     "mail_from",
 ]
 MAX_PAGE = 200
@@ -64,7 +71,7 @@ def open_ticket(store: TicketStore, policy: Policy, arguments: Mapping[str, Any]
         raise RuleBroken("only for yourself; a specialist may ask for somebody else", field="requester")
     if request.requester is None and scope.get("kind") == "own":
         request = msgspec.structs.replace(request, requester=scope.get("person"))
-    number = usecases.open_ticket(
+    number = opening.open_ticket(
         store,
         policy,
         request,
@@ -81,13 +88,10 @@ def get_ticket(store: TicketStore, arguments: Mapping[str, Any]) -> dict[str, An
 
 
 def list_tickets(store: TicketStore, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a page of the tickets that the caller may see, newest first, and the cursor of the next page."""
+    """Return a page of the tickets that the caller may see, and the cursor of the next page; see `listing`."""
     limit = min(max(int(arguments.get("limit") or 50), 1), MAX_PAGE)
-    rows = store.listed(
-        arguments.get("scope") or {}, arguments.get("filters") or {}, after=arguments.get("cursor"), limit=limit + 1
-    )
-    page = rows[:limit]
-    return {"items": [shown(row) for row in page], "next_cursor": page[-1]["number"] if len(rows) > limit else None}
+    page = store.page_of(arguments.get("scope") or {}, arguments, limit)
+    return {"items": [shown(row) for row in page.rows], "next_cursor": page.next_cursor}
 
 
 def bring_to(
@@ -102,11 +106,9 @@ def bring_to(
     """Respond to, resolve, reopen or close a ticket and return it. Raises RuleBroken for an impossible step."""
     row = visible(store, arguments["number"], arguments.get("scope") or {})
     _check_step(TicketState(row["state"]), state, reopening=reopening)
-    request = TicketUpdateRequested(
-        state=state,
-        comment=arguments.get("comment") or arguments.get("reason"),
-        solution=arguments.get("solution"),
-    )
+    said = arguments.get("comment") or arguments.get("reason")
+    wish = {"state": state, "comment": said, "solution": arguments.get("solution")}
+    request = checked(TicketUpdateRequested, {name: value for name, value in wish.items() if value is not None})
     return shown(usecases.change_ticket(store, policy, row, request, Change(store.work.now, actor)))
 
 
@@ -117,8 +119,22 @@ def comment(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], ac
     voice = Voice.REQUESTER if actor is not None and actor == row["requester"] else Voice.DESK
     if voice is Voice.REQUESTER and not is_public:
         raise RuleBroken("a requester's comment is public", field="public")
+    body = filled_in(store, arguments["quick_text"], row) if arguments.get("quick_text") else arguments.get("body")
+    if not body:
+        raise RuleBroken("is empty", field="body")
+    checked(TicketUpdateRequested, {"comment": body})
     change = Change(store.work.now, actor)
-    return shown(usecases.comment_on(store, policy, row, arguments["body"], change, voice=voice, is_public=is_public))
+    return shown(usecases.comment_on(store, policy, row, body, change, voice=voice, is_public=is_public))
+
+
+def change(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], actor: str | None) -> dict[str, Any]:
+    """Change a ticket's fields, holder or state, and return it. Raises RuleBroken naming the field."""
+    row = visible(store, arguments["number"], arguments.get("scope") or {})
+    given = {name: value for name, value in arguments.items() if name not in ("scope", "number")}
+    request = checked(TicketUpdateRequested, given)
+    if request.state in FINISHED or (request.state is not None and TicketState(row["state"]) in FINISHED):
+        raise RuleBroken("is resolved, closed and reopened by the commands for that", field="state")
+    return shown(usecases.change_ticket(store, policy, row, request, Change(store.work.now, actor)))
 
 
 def comments(store: TicketStore, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -158,10 +174,13 @@ def visible(store: TicketStore, number: str, scope: Mapping[str, Any]) -> dict[s
 def checked(fact: type[F], arguments: Mapping[str, Any]) -> F:
     """Return arguments as a fact. Raises RuleBroken naming the field that does not fit."""
     try:
-        return msgspec.convert(dict(arguments), fact)
+        found = msgspec.convert(dict(arguments), fact)
     except msgspec.ValidationError as error:
         reason, _, path = str(error).partition(" - at `$.")
         raise RuleBroken(reason, field=path.rstrip("`")) from None
+    if marked := marked_field(found):
+        raise RuleBroken(f"{marked[1]}：{ADVICE}", field=marked[0])
+    return found
 
 
 def moment_of(time: datetime, arrived_at: datetime | None, *, history: bool) -> datetime:

@@ -2,55 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from contracts import tickets as facts
 from contracts.gateway import FeedbackSubmitted, PersonChanged, TicketRequested, TicketUpdateRequested
+from contracts.tickets import Target
 from contracts.words import TicketState
 from eventkit.envelope import Event
-from eventkit.service import Configured, Stored, answers, fires, handles
+from eventkit.errors import BadMessage, RuleBroken
+from eventkit.service import Stored, answers, fires, handles
 from eventkit.timers import Timer
 from services.tickets import calls, usecases
 from services.tickets.attachments import calls as attachment_calls
-from services.tickets.closing import calls as closing_calls
 from services.tickets.closing import usecases as closing
-from services.tickets.duty import calls as duty_calls
+from services.tickets.desk_calls import LIFE, DeskCalls
 from services.tickets.duty import usecases as duty
 from services.tickets.feedback import calls as feedback_calls
 from services.tickets.feedback import usecases as feedback
 from services.tickets.feedback.storage import FeedbackStore
 from services.tickets.mail import usecases as mail
-from services.tickets.settings import Settings
 from services.tickets.sla import calls as sla_calls
 from services.tickets.sla import usecases as sla
-from services.tickets.storage import TicketStore
+from services.tickets.support import calls as support_calls
+from services.tickets.support import usecases as support
 from services.tickets.telling import Change
 from services.tickets.usecases import request_key
 
-_LIFE = (
-    facts.TicketOpened,
-    facts.TicketChanged,
-    facts.TicketAssigned,
-    facts.TicketResponded,
-    facts.TicketPaused,
-    facts.TicketResumed,
-    facts.TicketResolved,
-    facts.TicketReopened,
-    facts.TicketClosed,
-    facts.TicketCommented,
-    facts.SlaBreached,
-    facts.SlaMet,
-)
 
-
-class TicketsService:
+class TicketsService(DeskCalls):
     """Keeps tickets and their clocks, and tells what becomes of them."""
 
     name = "tickets"
-    store: TicketStore = Stored(TicketStore)
     feedback: FeedbackStore = Stored(FeedbackStore)
-    settings: Settings = Configured(Settings.from_env)
 
     def load_requests(self, events: Sequence[Event[TicketRequested]]) -> None:
         """Read in few statements what opening these tickets needs."""
@@ -62,19 +47,21 @@ class TicketsService:
                 *(one for event in events for one in (event.data.requester, event.data.assignee) if one),
                 *self.store.senders.load(event.data.mail_from for event in events),
             ],
+            fingerprints=[key for event in events if (key := request_key(event.source, event.data.fingerprint))],
         )
 
-    @handles(TicketRequested, preload="load_requests", emits=_LIFE)
+    @handles(TicketRequested, preload="load_requests", emits=LIFE)
     def on_ticket_requested(self, event: Event[TicketRequested]) -> None:
         """T1: events from other systems are a way in."""
-        mail.open_ticket(
-            self.store,
-            self.settings.policy,
-            event.data,
-            _change(event),
-            source=event.source,
-            externalref=event.externalref,
-        )
+        with as_message():
+            mail.open_ticket(
+                self.store,
+                self.settings.policy,
+                event.data,
+                _change(event),
+                source=event.source,
+                externalref=event.externalref,
+            )
 
     def load_updates(self, events: Sequence[Event[TicketUpdateRequested]]) -> None:
         """Read in few statements what changing these tickets needs."""
@@ -91,18 +78,19 @@ class TicketsService:
             ],
         )
 
-    @handles(TicketUpdateRequested, preload="load_updates", emits=_LIFE)
+    @handles(TicketUpdateRequested, preload="load_updates", emits=LIFE)
     def on_ticket_update_requested(self, event: Event[TicketUpdateRequested]) -> None:
         """Another system changes a ticket: state, holder, comment, solution; or somebody answers by mail."""
         take = mail.take_reply if event.data.mail_from else usecases.update_ticket
-        take(
-            self.store,
-            self.settings.policy,
-            event.data,
-            _change(event),
-            source=event.source,
-            externalref=event.externalref,
-        )
+        with as_message():
+            take(
+                self.store,
+                self.settings.policy,
+                event.data,
+                _change(event),
+                source=event.source,
+                externalref=event.externalref,
+            )
 
     def load_people(self, events: Sequence[Event[PersonChanged]]) -> None:
         """Read in one statement the people who changed."""
@@ -142,10 +130,12 @@ class TicketsService:
         """A share of a target is used up."""
         sla.clock_fell_due(self.store, self.settings.policy, timer.payload, self.store.work.now)
 
-    @fires("sla_breach", preload="load_timers", emits=(facts.SlaBreached,))
+    @fires("sla_breach", preload="load_timers", emits=(facts.SlaBreached, *LIFE))
     def on_sla_breach(self, timer: Timer) -> None:
-        """A target is missed."""
+        """A target is missed; a missed internal one may bring the ticket to the next level (T4)."""
         sla.clock_fell_due(self.store, self.settings.policy, timer.payload, self.store.work.now)
+        if timer.payload["target"] == Target.INTERNAL:
+            support.overdue(self.store, self.settings.policy, timer.payload["number"], Change(self.store.work.now))
 
     def load_queues(self, timers: Sequence[Timer]) -> None:
         """Lock the tickets that wait: subject first."""
@@ -178,7 +168,7 @@ class TicketsService:
         if person is not None:
             duty.hand_over(self.store, self.settings.policy, person, Change(self.store.work.now), reason="holder away")
 
-    @fires("silence", preload="load_timers", emits=_LIFE)
+    @fires("silence", preload="load_timers", emits=LIFE)
     def on_silence(self, timer: Timer) -> None:
         """T5: nobody has answered a solution in time."""
         closing.silence(
@@ -194,7 +184,7 @@ class TicketsService:
         """The roster is looked over for gaps."""
         duty.watch(self.store, self.settings.policy, Change(self.store.work.now))
 
-    @answers(command=True, emits=_LIFE)
+    @answers(command=True, emits=LIFE)
     def open_ticket(self, arguments: Mapping[str, Any]) -> Any:
         """Open a ticket for a caller."""
         return calls.open_ticket(self.store, self.settings.policy, arguments, self.store.work.actor)
@@ -209,27 +199,27 @@ class TicketsService:
         """Show a page of tickets."""
         return calls.list_tickets(self.store, arguments)
 
-    @answers(command=True, emits=_LIFE)
+    @answers(command=True, emits=LIFE)
     def respond_ticket(self, arguments: Mapping[str, Any]) -> Any:
         """Take a ticket up: the first answer."""
         return self._bring_to(arguments, TicketState.IN_PROGRESS)
 
-    @answers(command=True, emits=_LIFE)
+    @answers(command=True, emits=LIFE)
     def resolve_ticket(self, arguments: Mapping[str, Any]) -> Any:
         """Give a solution."""
         return self._bring_to(arguments, TicketState.RESOLVED)
 
-    @answers(command=True, emits=_LIFE)
+    @answers(command=True, emits=LIFE)
     def reopen_ticket(self, arguments: Mapping[str, Any]) -> Any:
         """Say that a solution did not hold."""
         return self._bring_to(arguments, TicketState.IN_PROGRESS, reopening=True)
 
-    @answers(command=True, emits=_LIFE)
+    @answers(command=True, emits=LIFE)
     def close_ticket(self, arguments: Mapping[str, Any]) -> Any:
         """Finish a resolved ticket."""
         return self._bring_to(arguments, TicketState.CLOSED)
 
-    @answers(command=True, emits=_LIFE)
+    @answers(command=True, emits=LIFE)
     def comment_ticket(self, arguments: Mapping[str, Any]) -> Any:
         """Write on a ticket, for everybody or for the desk only."""
         return calls.comment(self.store, self.settings.policy, arguments, self.store.work.actor)
@@ -264,40 +254,30 @@ class TicketsService:
         """Show a ticket's clocks, each counted and skipped span with its reason."""
         return sla_calls.explain_ticket(self.store, self.settings.policy, arguments)
 
-    @answers()
-    def ticket_for_requester(self, arguments: Mapping[str, Any]) -> Any:
-        """Show a ticket on the page behind a link."""
-        return closing_calls.show(self.store, arguments)
+    @answers(command=True, emits=LIFE)
+    def escalate_ticket(self, arguments: Mapping[str, Any]) -> Any:
+        """Bring a ticket to a higher level of support."""
+        return support_calls.escalate(self.store, self.settings.policy, arguments, self.store.work.actor)
 
-    @answers(command=True, emits=(*_LIFE, facts.SurveyAnswered))
-    def decide_solution(self, arguments: Mapping[str, Any]) -> Any:
-        """Take a requester's answer to a solution."""
-        return closing_calls.decide(self.store, self.settings.policy, arguments)
+    @answers(command=True, emits=LIFE)
+    def diagnose_ticket(self, arguments: Mapping[str, Any]) -> Any:
+        """Note how a ticket is diagnosed."""
+        return support_calls.diagnose(self.store, self.settings.policy, arguments, self.store.work.actor)
 
-    @answers(command=True, emits=_LIFE)
-    def reply_to_ticket(self, arguments: Mapping[str, Any]) -> Any:
-        """Take a requester's word from the page behind a link."""
-        return closing_calls.reply(self.store, self.settings.policy, arguments)
-
-    @answers()
-    def ticket_assignments(self, arguments: Mapping[str, Any]) -> Any:
-        """Show why a ticket was given to whom."""
-        return duty_calls.assignments(self.store, arguments)
-
-    @answers(command=True)
-    def load_roster(self, arguments: Mapping[str, Any]) -> Any:
-        """Take in a duty roster."""
-        return duty_calls.load_roster(self.store, self.settings.policy, arguments, self.store.work.actor)
-
-    @answers(command=True)
-    def swap_duty(self, arguments: Mapping[str, Any]) -> Any:
-        """Let one take over another's duty."""
-        return duty_calls.swap_duty(self.store, self.settings.policy, arguments, self.store.work.actor)
+    @answers(command=True, emits=LIFE)
+    def note_vendor(self, arguments: Mapping[str, Any]) -> Any:
+        """Note what the vendor says."""
+        return support_calls.note_vendor(self.store, self.settings.policy, arguments, self.store.work.actor)
 
     @answers()
-    def show_duty(self, arguments: Mapping[str, Any]) -> Any:
-        """Show who is on duty, and when nobody will be."""
-        return duty_calls.show_duty(self.store, self.settings.policy, arguments)
+    def ticket_support(self, arguments: Mapping[str, Any]) -> Any:
+        """Show a ticket's level, diagnosis and vendor."""
+        return support_calls.support_of(self.store, arguments)
+
+    @answers()
+    def ticket_ledger(self, arguments: Mapping[str, Any]) -> Any:
+        """Show who held a ticket for how long."""
+        return support_calls.ledger(self.store, arguments)
 
     @answers(command=True, emits=(facts.FeedbackReceived,))
     def submit_feedback(self, arguments: Mapping[str, Any]) -> Any:
@@ -347,6 +327,15 @@ class TicketsService:
     def _bring_to(self, arguments: Mapping[str, Any], state: TicketState, *, reopening: bool = False) -> Any:
         actor = self.store.work.actor
         return calls.bring_to(self.store, self.settings.policy, arguments, actor, state, reopening=reopening)
+
+
+@contextmanager
+def as_message() -> Iterator[None]:
+    """Have a rule that an event breaks kept with it as its reason: nobody waits for an answer."""
+    try:
+        yield
+    except RuleBroken as broken:
+        raise BadMessage(str(broken), field=broken.field) from None
 
 
 def _change(event: Event[Any]) -> Change:

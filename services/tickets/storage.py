@@ -6,16 +6,28 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, exists, or_, select, text
+from sqlalchemy import and_, exists, select, text
 
 from contracts.tickets import Target
 from contracts.words import TicketState
 from eventkit.work import Row, Work
 from services.tickets.attachments.storage import Attachments
+from services.tickets.duty.assignment import away_of
 from services.tickets.duty.storage import DutyStore
+from services.tickets.listing import Page, page_of
 from services.tickets.mail.storage import Senders
+from services.tickets.relations.storage import RelationStore
 from services.tickets.rules import FINISHED
-from services.tickets.tables import clock, metadata, person, survey, ticket, ticket_change, ticket_comment
+from services.tickets.tables import (
+    clock,
+    metadata,
+    person,
+    survey,
+    ticket,
+    ticket_change,
+    ticket_comment,
+    ticket_support,
+)
 
 __all__ = ["FORGET", "TicketStore", "clock_id", "metadata"]
 
@@ -31,6 +43,8 @@ class TicketStore:
         self._changes = work.rows(ticket_change)
         self._comments = work.rows(ticket_comment)
         self.surveys = work.rows(survey)
+        self.supports = work.rows(ticket_support)
+        self.relations = RelationStore(work)
         self.duty = DutyStore(work, self.people)
         self.attachments = Attachments(work)
         self.senders = Senders(work, self.people)
@@ -50,8 +64,17 @@ class TicketStore:
             self.reserve_numbers(1)
         return self._numbers.pop()
 
-    def preload(self, *, request_keys: Iterable[str], numbers: Iterable[str], people: Iterable[str]) -> None:
+    def preload(
+        self,
+        *,
+        request_keys: Iterable[str],
+        numbers: Iterable[str],
+        people: Iterable[str],
+        fingerprints: Iterable[str] = (),
+    ) -> None:
         """Read and lock what a batch will need: tickets, their clocks, people."""
+        if prints := list(fingerprints):
+            self.tickets.preload(prints, column="open_fingerprint")
         if keys := list(request_keys):
             self.tickets.preload(keys, column="request_key")
         if wanted := list(numbers):
@@ -63,6 +86,10 @@ class TicketStore:
     def ticket_of(self, request_key: str | None) -> Row | None:
         """Return the ticket of an earlier request with this key."""
         return self.tickets.get(request_key, column="request_key") if request_key else None
+
+    def open_ticket_with(self, fingerprint: str | None) -> Row | None:
+        """Return the open ticket of an earlier request with this fingerprint."""
+        return self.tickets.get(fingerprint, column="open_fingerprint") if fingerprint else None
 
     def clock_rows(self, row: Row) -> list[Row]:
         """Return the clocks of the ticket's present cycles, as they are stored."""
@@ -133,6 +160,10 @@ class TicketStore:
             if row["assignee"] == assignee and row["state"] not in FINISHED
         ]
 
+    def page_of(self, scope: Mapping[str, Any], arguments: Mapping[str, Any], limit: int) -> Page:
+        """Return a page of tickets; see `listing`."""
+        return page_of(self.work.connection, scope, arguments, self.work.now, limit)
+
     def has_queue(self, group: str) -> bool:
         """Tell whether tickets wait in a group's queue, this transaction's among them."""
         if group not in self._queues:
@@ -143,6 +174,17 @@ class TicketStore:
     def joined_queue(self, group: str) -> None:
         """Know that a ticket of this transaction waits in a group's queue."""
         self._queues[group] = True
+
+    def key_users_of(self, department: str) -> list[str]:
+        """Return the key users of a department who work here and are not away now, in the order of their numbers."""
+        statement = select(person).where(person.c.department == department, person.c.is_key_user, person.c.active)
+        found = self.work.connection.execute(statement.order_by(person.c.employee_number)).mappings()
+        rows, now = [dict(row) for row in found], self.work.now
+        return [
+            row["employee_number"]
+            for row in rows
+            if not any(span.begin_at <= now < span.end_at for span in away_of(row))
+        ]
 
     def waiting_in(self, groups: Iterable[str]) -> list[Row]:
         """Lock and return the tickets in the queues of groups."""
@@ -155,24 +197,6 @@ class TicketStore:
             ticket.c.group_name == group, ticket.c.state == TicketState.NEW, ticket.c.assignee.is_not(None)
         )
         return [row for row in self.tickets.find(condition) if row["state"] == TicketState.NEW and row["assignee"]]
-
-    def listed(
-        self, scope: Mapping[str, Any], filters: Mapping[str, Any], *, after: str | None, limit: int
-    ) -> list[Row]:
-        """Return tickets without locking them, newest number first, those after a cursor's number."""
-        conditions = [_scope_condition(scope)]
-        for name in ("state", "priority", "assignee", "region", "requester"):
-            if filters.get(name) is not None:
-                conditions.append(ticket.c[name] == filters[name])
-        if filters.get("group") is not None:
-            conditions.append(ticket.c.group_name == filters["group"])
-        if filters.get("q"):
-            pattern = f"%{_escaped(str(filters['q']))}%"
-            conditions.append(or_(ticket.c.title.ilike(pattern), ticket.c.number == filters["q"]))
-        if after:
-            conditions.append(ticket.c.number < after)
-        statement = select(ticket).where(*conditions).order_by(ticket.c.number.desc()).limit(limit)
-        return [dict(row) for row in self.work.connection.execute(statement).mappings()]
 
 
 def clock_id(number: str, target: Target, cycle: int) -> str:
@@ -187,27 +211,9 @@ def _clock_ids(row: Row) -> list[str]:
     ]
     if row["next_response_cycle"]:
         ids.append(clock_id(row["number"], Target.NEXT_RESPONSE, row["next_response_cycle"]))
+    if row["support_cycle"]:
+        ids.append(clock_id(row["number"], Target.INTERNAL, row["support_cycle"]))
     return ids
-
-
-def _escaped(pattern: str) -> str:
-    return pattern.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-
-
-def _scope_condition(scope: Mapping[str, Any]) -> Any:
-    """The same rule as `rules.is_visible`, for the database; a test compares the two."""
-    person_is = scope.get("person")
-    mine = or_(ticket.c.requester == person_is, ticket.c.assignee == person_is) if person_is else text("false")
-    match scope.get("kind"):
-        case "all":
-            return text("true")
-        case "own":
-            return mine
-        case "group":
-            return or_(mine, ticket.c.group_name.in_(list(scope.get("groups") or ())))
-        case "department":
-            return ticket.c.department == scope.get("department")
-    return text("false")
 
 
 #: What erases a person (S6): who they are, and what they wrote. Numbers of tickets and moments stay.
@@ -223,7 +229,8 @@ FORGET = (
     " and (actor = :number or number in (select number from ticket where requester = :number))",
     "update ticket set mail_from = null where mail_from = (select email from person where employee_number = :number)",
     "delete from person where employee_number = :number",
-    "update ticket set description = '' where requester = :number",
+    "update ticket set description = '', fields = '{}' where requester = :number",
+    "update ticket set watchers = array_remove(watchers, :number) where :number = any(watchers)",
     "update ticket_comment set body = '' where actor = :number",
     "update survey set person = null, comment = '' where person = :number",
     "update feedback_change set after = '' where field = 'information' and feedback_id in"

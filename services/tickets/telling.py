@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from contracts.words import Secrecy
 from services.tickets.sla.policy import Policy
 
 if TYPE_CHECKING:
     from services.tickets.storage import TicketStore
 
 Row = dict[str, Any]
+#: What facts tell in people's own words; of a sensitive ticket it stays here (S6).
+_TEXTS = ("solution", "reason")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +28,12 @@ class Change:
 
 def tell(store: TicketStore, fact: Any, row: Row, policy: Policy, change: Change, **more: Any) -> None:
     """Announce a fact about a ticket, with what every reader needs to know of it."""
+    sensitive = row["secrecy"] == Secrecy.SENSITIVE
+    if sensitive:
+        more |= {name: "" for name in _TEXTS if more.get(name)}
     data = fact(
         number=row["number"],
-        title=row["title"],
+        title=f"敏感工单 {row['number']}" if sensitive else row["title"],
         state=row["state"],
         priority=row["priority"],
         channel=row["channel"],
@@ -44,6 +50,9 @@ def tell(store: TicketStore, fact: Any, row: Row, policy: Policy, change: Change
         problem_code=row["problem_code"],
         due_response_at=row["due_response_at"],
         due_solution_at=row["due_solution_at"],
+        request_type=row["request_type"],
+        secrecy=row["secrecy"],
+        watchers=tuple(row["watchers"]),
         **more,
     )
     store.work.emit(data, subject=row["number"], time=change.moment, actor=change.actor, externalref=row["externalref"])

@@ -5,25 +5,24 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING
 
-from contracts.gateway import PersonChanged, TicketRequested, TicketUpdateRequested
+from contracts.gateway import PersonChanged, TicketUpdateRequested
 from contracts.tickets import (
     TicketAssigned,
     TicketChanged,
     TicketClosed,
     TicketCommented,
-    TicketOpened,
     TicketPaused,
     TicketReopened,
     TicketResolved,
     TicketResponded,
     TicketResumed,
 )
-from contracts.words import TicketState
+from contracts.words import Secrecy, TicketState
 from eventkit.envelope import new_id
-from eventkit.errors import BadMessage
-from services.tickets import rules
+from eventkit.errors import BadMessage, RuleBroken
 from services.tickets.closing.waiting import expect_answer, expect_no_answer
 from services.tickets.duty import usecases as duty
+from services.tickets.relations.children import open_children
 from services.tickets.rules import AWAITING, FINISHED
 from services.tickets.sla import usecases as sla
 from services.tickets.sla.policy import Policy
@@ -33,15 +32,7 @@ if TYPE_CHECKING:
     from services.tickets.storage import TicketStore
 
 
-#: What every ticket begins with.
-_FRESH = {
-    "solution": "",
-    "reopen_count": 0,
-    "next_response_cycle": 0,
-    "occurrences": 1,
-    "support_level": duty.SPECIALIST,
-    "waits": False,
-}
+_CHANGEABLE = ("priority", "impact", "urgency", "category", "subcategory", "problem_code", "secrecy")
 
 
 def request_key(source: str, externalref: str | None) -> str | None:
@@ -49,77 +40,7 @@ def request_key(source: str, externalref: str | None) -> str | None:
     return f"{source} {externalref}" if externalref else None
 
 
-def open_ticket(
-    store: TicketStore,
-    policy: Policy,
-    request: TicketRequested,
-    change: Change,
-    *,
-    source: str,
-    externalref: str | None = None,
-) -> str:
-    """Open a ticket and return its number; a second request with the same externalref is an occurrence (T1)."""
-    known = store.ticket_of(request_key(source, externalref))
-    if known is not None:
-        row = store.tickets.change(known, occurrences=known["occurrences"] + 1)
-        tell(store, TicketChanged, row, policy, change, changed=("occurrences",), occurrences=row["occurrences"])
-        return str(row["number"])
-    row = _new_ticket(store, policy, request, change, request_key(source, externalref), externalref)
-    row = sla.open_clocks(store, policy, row, change)
-    if row["assignee"] is None and not change.history:
-        row = duty.place(store, policy, row, change)
-    store.note(row["number"], change.moment, change.actor, "state", after=row["state"])
-    store.note(row["number"], change.moment, change.actor, "group", after=row["group_name"])
-    store.note(row["number"], change.moment, change.actor, "assignee", after=row["assignee"])
-    tell(store, TicketOpened, row, policy, change)
-    if request.state not in (TicketState.NEW, TicketState.OTHER):
-        row = enter(store, policy, row, request.state, change)
-    return str(row["number"])
-
-
-def _new_ticket(
-    store: TicketStore,
-    policy: Policy,
-    request: TicketRequested,
-    change: Change,
-    key: str | None,
-    externalref: str | None,
-) -> Row:
-    requester = store.people.get(request.requester) if request.requester else None
-    region = request.region or (requester["region"] if requester else None)
-    group = request.group if change.history else request.group or policy.group_of(region)
-    assignee = request.assignee if change.history else _still_here(store, request.assignee)
-    store.duty.moved(None, assignee)
-    return store.tickets.add(
-        number=rules.ticket_number(change.moment.year, store.next_number()),
-        request_key=key,
-        externalref=externalref,
-        title=request.title,
-        description=request.description,
-        state=TicketState.NEW,
-        state_since=change.moment,
-        priority=policy.priority_of(request.priority, request.impact, request.urgency),
-        impact=request.impact,
-        urgency=request.urgency,
-        channel=str(request.channel),
-        requester=request.requester,
-        requester_known=requester is not None or (request.requester is None and request.mail_from is None),
-        mail_from=None if request.requester else request.mail_from,
-        assignee=assignee,
-        group_name=group,
-        region=region,
-        department=request.department or (requester["department"] if requester else None),
-        category=request.category,
-        subcategory=request.subcategory,
-        problem_code=request.problem_code,
-        opened_at=change.moment,
-        changed_at=change.moment,
-        history=change.history,
-        **_FRESH,
-    )
-
-
-def _still_here(store: TicketStore, employee_number: str | None) -> str | None:
+def still_here(store: TicketStore, employee_number: str | None) -> str | None:
     """Return somebody who may hold a ticket; None for one who is known to have left."""
     person = store.people.get(employee_number) if employee_number else None
     return None if person is not None and not person["active"] else employee_number
@@ -161,8 +82,15 @@ def change_ticket(store: TicketStore, policy: Policy, row: Row, request: TicketU
 
 
 def _change_fields(store: TicketStore, policy: Policy, row: Row, request: TicketUpdateRequested, change: Change) -> Row:
-    wanted = {name: getattr(request, name) for name in ("priority", "category", "subcategory")}
-    changed = {name: value for name, value in wanted.items() if value is not None and value != row[name]}
+    changed = {
+        name: value
+        for name in _CHANGEABLE
+        if (value := getattr(request, name)) is not None and value != row[name] and value is not Secrecy.OTHER
+    }
+    if request.priority is None and {"impact", "urgency"} & changed.keys():
+        judged = {**row, **changed}
+        priority = policy.priority_of(None, judged["impact"], judged["urgency"])
+        changed |= {"priority": priority} if priority != row["priority"] else {}
     if not changed:
         return row
     for name, value in changed.items():
@@ -177,7 +105,7 @@ def _change_fields(store: TicketStore, policy: Policy, row: Row, request: Ticket
 def _change_holder(store: TicketStore, policy: Policy, row: Row, request: TicketUpdateRequested, change: Change) -> Row:
     group = None if request.ungrouped else request.group or row["group_name"]
     assignee = None if request.unassigned else request.assignee or row["assignee"]
-    if not change.history and request.assignee and _still_here(store, request.assignee) is None:
+    if not change.history and request.assignee and still_here(store, request.assignee) is None:
         row = _assign(store, policy, row, group, row["assignee"], change, reason="asked for")
         return duty.pass_on(store, policy, row, change, reason="the one asked for has left")
     return _assign(store, policy, row, group, assignee, change, reason="asked for" if assignee else "nobody named")
@@ -271,14 +199,16 @@ def enter(store: TicketStore, policy: Policy, row: Row, state: TicketState, chan
     before = TicketState(row["state"])
     if state is before:
         return row
+    if state in FINISHED and not change.history and (children := open_children(store, row)):
+        raise RuleBroken(f"its children are not finished: {', '.join(children)}", field="state")
     told = {"before": str(before), "after": str(state), "reason": reason}
     store.note(row["number"], change.moment, change.actor, "state", **told)
     reopening = before in FINISHED and state not in FINISHED
     if reopening:
         row = _reopen(store, policy, row, change)
     row = store.tickets.change(row, state=state, state_since=change.moment)
-    if reopening and not change.history and _still_here(store, row["assignee"]) is None:
-        row = duty.pass_on(store, policy, row, change, reason="reopened, and the holder left")
+    if reopening and not change.history and still_here(store, row["assignee"]) is None:
+        row = duty.pass_on(store, policy, row, change, reason="reopened and the holder left")
     if row["responded_at"] is None and state is not TicketState.NEW:
         row = _respond(store, policy, row, change)
     for clock in sla.clocks_of(store, policy, row):
@@ -294,7 +224,7 @@ def _finish(store: TicketStore, policy: Policy, row: Row, before: TicketState, c
     """Do what being resolved and being closed mean, and begin or end the wait for the requester's answer."""
     state = row["state"]
     if state in FINISHED and before not in FINISHED:
-        row = _resolve(store, policy, row, change)
+        row = _resolve(store, policy, store.tickets.change(row, open_fingerprint=None), change)
     if state == TicketState.RESOLVED:
         expect_answer(store, policy, row, change)
     elif before is TicketState.RESOLVED and not change.history:
@@ -330,6 +260,7 @@ def _resolve(store: TicketStore, policy: Policy, row: Row, change: Change) -> Ro
         resolved_at=change.moment,
         resolved_by=row["resolved_by"],
         solution=row["solution"],
+        cycle=row["reopen_count"] + 1,
         open_s=(change.moment - row["opened_at"]).total_seconds(),
         since_response_s=(change.moment - responded_at).total_seconds() if responded_at else None,
     )
@@ -357,6 +288,7 @@ def change_person(store: TicketStore, policy: Policy, person: PersonChanged, cha
         "region": person.region,
         "groups": list(person.groups),
         "is_engineer": "engineer" in person.roles,
+        "is_key_user": "key_user" in person.roles,
         "active": person.active,
         "skills": list(person.skills),
         "capacity": person.capacity,

@@ -93,6 +93,11 @@ class Monitored:
         by_itself = (mail for mail in self.mails.newest(1000) if mail.sender.startswith("alertmanager@"))
         return [mail for mail in by_itself if f":{alert}(" in mail.subject]
 
+    def told_by_notify(self, alert: str) -> list[KeptMail]:
+        """Return the mails of notify about the start of an alert."""
+        ours = (mail for mail in self.mails.newest(1000) if not mail.sender.startswith("alertmanager@"))
+        return [mail for mail in ours if mail.subject.startswith("[告警 ") and mail.subject.endswith(alert)]
+
     @contextmanager
     def without_database(self, service: str) -> Iterator[None]:
         """Take the database of one service away for a while."""

@@ -48,11 +48,11 @@ def _buckets(name: str, job: str, bounds: tuple[str, str, str], below: str, abov
     }
 
 
-def _deliveries(accepted: str, failed: str) -> dict[str, str]:
+def _deliveries(accepted: str, **others: str) -> dict[str, str]:
     labels = 'job="facts", window="1h", medium="mail"'
     return {
-        f'liaison_notify_deliveries_recent{{{labels}, outcome="accepted"}}': accepted,
-        f'liaison_notify_deliveries_recent{{{labels}, outcome="failed"}}': failed,
+        f'liaison_notify_deliveries_recent{{{labels}, outcome="{outcome}"}}': values
+        for outcome, values in {"accepted": accepted, **others}.items()
     }
 
 
@@ -78,6 +78,8 @@ _TICKETS_DOWN = "服务 tickets 不可用 / tickets is down"
 _TICKETS_LATE = "tickets 的定时任务滞后 / timers are late at tickets"
 _BROKER = "消息代理停止收发 / the broker is away or blocks publishers"
 _MAIL = "消息发送失败:mail / messages by mail do not get out"
+_SEARCH = "知识检索不可用或索引落后 / search is away or its index is behind"
+_SEARCH_UP = 'liaison_knowledge_search_up{job="knowledge", instance="a"}'
 _SILENT = "告警通路中断 / alerts do not come through"
 
 STORIES: tuple[Fires | Quiet, ...] = (
@@ -159,10 +161,19 @@ STORIES: tuple[Fires | Quiet, ...] = (
     ),
     Quiet("TimersLate", _buckets("liaison_timer_lateness_seconds", "tickets", ("0.5", "1", "5"), "0x60", "0+10x60")),
     Quiet("TimersLate", {'liaison_timer_overdue_age_seconds{job="tickets", instance="a"}': "0+60x4 0x50"}),
-    Fires("DeliveriesFailing", _deliveries("5x60", "0x4 3x20 0x30"), 8, 12, 30, _MAIL, {"medium": "mail"}),
-    Fires("DeliveriesFailing", {_PENDING % "pending": GROWS}, 20, 22, 32, _MAIL, {"medium": "mail"}),
-    Quiet("DeliveriesFailing", _deliveries("0x60", "2x60")),
-    Quiet("DeliveriesFailing", _deliveries("100x60", "3x60")),
+    *(
+        Fires("DeliveriesFailing", series, before, at, after, _MAIL, {"medium": "mail"})
+        for series, before, at, after in (
+            (_deliveries("5x60", failed="0x4 3x20 0x30"), 8, 12, 30),
+            (_deliveries("5x60", unknown="0x4 3x20 0x30"), 8, 12, 30),
+            (_deliveries("5x60", failed="0x4 1x20 0x30", unknown="0x4 2x20 0x30"), 8, 12, 30),
+            ({_PENDING % "pending": GROWS}, 20, 22, 32),
+            ({_PENDING % "sending": GROWS}, 20, 22, 32),
+        )
+    ),
+    Quiet("DeliveriesFailing", _deliveries("0x60", failed="2x60")),
+    Quiet("DeliveriesFailing", _deliveries("0x60", unknown="2x60")),
+    Quiet("DeliveriesFailing", _deliveries("100x60", failed="3x60", unknown="3x60")),
     Quiet("DeliveriesFailing", {_PENDING % "waiting_contact": "0+60x60"}),
     Fires(
         "MailboxAway",
@@ -179,8 +190,10 @@ STORIES: tuple[Fires | Quiet, ...] = (
         10,
         13,
         32,
-        "知识检索索引落后 / the search index is behind",
+        _SEARCH,
     ),
+    Fires("IndexBehind", {_SEARCH_UP: "1x4 0x15 1x30"}, 9, 12, 22, _SEARCH),
+    Quiet("IndexBehind", {_SEARCH_UP: "1x4 0x3 1x50"}),
     Quiet("IndexBehind", {'liaison_knowledge_index_oldest_age_seconds{job="knowledge", instance="a"}': "0+60x6 0x50"}),
     Fires("BrokerBlocked", {'up{job="rabbitmq", instance="a"}': ILL}, 5, 7, 16, _BROKER, {"job": "rabbitmq"}),
     Fires(

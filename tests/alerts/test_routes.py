@@ -61,6 +61,25 @@ def test_every_alert_has_its_route(alert: str) -> None:
     assert receivers({"alertname": alert, "job": "tickets", **labels}) == expected
 
 
+@pytest.mark.parametrize("alert", [name for name, rule in alerts().items() if rule["labels"]["severity"] != "info"])
+def test_an_alert_about_notify_itself_is_mailed_once_by_alertmanager_too(alert: str) -> None:
+    if alerts()[alert]["labels"]["about"] == "liaison":
+        assert receivers({"alertname": alert, "job": "notify", **alerts()[alert]["labels"]}) == ["ops-mail", "gateway"]
+
+
+def test_events_that_wait_for_notify_are_mailed_by_alertmanager_and_others_are_not() -> None:
+    labels = alerts()["EventsLate"]["labels"]
+    queues = ("notify.1.0", "tickets.1.0")
+    told = {queue: receivers({"alertname": "EventsLate", "queue": queue, **labels}) for queue in queues}
+    assert told == {"notify.1.0": ["ops-mail", "gateway"], "tickets.1.0": ["gateway"]}
+
+
+def test_a_call_of_the_gateway_carries_a_hundred_alerts_at_most() -> None:
+    document = yaml.safe_load(ROUTES.read_text("utf-8"))
+    webhooks = [one for each in document["receivers"] for one in each.get("webhook_configs", ())]
+    assert [one["max_alerts"] for one in webhooks] == [100, 100]
+
+
 def test_alerts_of_others_come_through_the_gateway() -> None:
     assert receivers({"alertname": "DiskFull", "severity": "critical"}) == ["gateway"]
 

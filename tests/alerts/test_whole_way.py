@@ -21,6 +21,8 @@ def test_a_killed_service_is_told_of_once_and_so_is_its_return(monitored: Monito
     assert monitored.told("ServiceDown", "tickets") == 1
     eventually(lambda: monitored.journaled("ServiceDown", "tickets") == 1, what="it reaches the services")
     eventually(lambda: monitored.deliveries("ServiceDown", "tickets") == 1, what="notify tells the desk")
+    [told, *_] = eventually(lambda: monitored.told_by_notify("ServiceDown"), 60, "the mail of notify")
+    assert "处理手册：deploy/RUNBOOK.md#servicedown\n" in told.text.replace("\r", "")
     # It is critical and about Liaison itself: Alertmanager mails as well, without us in between.
     [mail, *_] = eventually(lambda: monitored.mails_of("ServiceDown"), 60, "the mail of Alertmanager itself")
     assert "deploy/RUNBOOK.md#servicedown" in mail.text

@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from bench import articles, mail, memory, page
+from bench import articles, mail, memory, page, whole
 from bench.__main__ import main
 from bench.figures import Figure, median, pace, quantile, save
 from bench.latency import WARM_S
 from bench.load import PER_SECOND
 from bench.plan import quick_plan
 from deploy.local.mailbox import MailFolder
+from deploy.local.servers import SERVERS
 
 
 @pytest.mark.timeout(240)
@@ -67,6 +68,10 @@ def test_the_page_row_renders_five_thousand_series() -> None:
     [line] = page.measure(None, plan)
     assert plan.details["page"]["series"] == 5000
     assert line.value > 0
+
+
+def test_everything_up_is_every_server_that_make_run_starts() -> None:
+    assert set(whole.PARTS) == set(SERVERS)
 
 
 def test_the_memory_of_a_process_counts_its_children() -> None:

@@ -168,8 +168,7 @@ def compose_tool() -> list[str] | None:
 def test_docker_compose_takes_the_file_where_there_is_one(tmp_path: Path) -> None:
     tool = compose_tool()
     if tool is None:
-        # The structure is checked by the others; what the tool would add is told in deploy/compose/README.md.
-        return
+        pytest.skip("neither docker compose nor docker-compose is here; `make setup` installs one on Debian")
     copied = tmp_path / "deploy"
     for name in ("compose", "grafana", "alertmanager", "prometheus"):
         shutil.copytree(ROOT / "deploy" / name, copied / name)

@@ -70,12 +70,24 @@ def test_a_break_of_the_last_release_is_told_and_cannot_be_released_over(copy: P
     older["liaison.ticket.opened.v1"]["properties"]["smell"] = {"type": "string", "default": ""}
     (copy / "released" / "0.0.9.json").write_text(json.dumps(older))
     (copy / "released" / "0.0.10.json").write_text(json.dumps(schemas()))
+    (copy / "released" / f"{project_version(copy)}.json").unlink()
     assert list(check(copy)) == []
     assert list(release(copy)) == []
+    assert released(copy) == schemas()
+    (copy / "released" / f"{project_version(copy)}.json").unlink()
     (copy / "released" / "0.0.10.json").unlink()
     assert list(release(copy)) == ["liaison.ticket.opened.v1: data.smell was removed"]
     shutil.copy(copy / "released" / "0.0.9.json", copy / "released" / f"{project_version(copy)}.json")
     assert list(check(copy)) == ["liaison.ticket.opened.v1: data.smell was removed"]
+
+
+def test_a_version_is_released_once(copy: Path) -> None:
+    kept = copy / "released" / f"{project_version(copy)}.json"
+    kept.write_text("{}")
+    [told] = release(copy)
+    assert f"released/{kept.name}" in told
+    assert "raise the version in pyproject.toml" in told
+    assert kept.read_text() == "{}"
 
 
 def test_the_document_keeps_the_standard() -> None:

@@ -11,20 +11,23 @@ import pytest
 from deploy.local.account import parts_account
 from deploy.local.servers import Servers
 from liaison.installation import Installation
+from tests.dashboards.unwell import make_unwell, muted
 from tests.dashboards.watched import RUNNING, Watched, WatchedSystem
 from tests.metrics.stories import told
 
 
 @pytest.fixture(scope="module")
 def watched(installation: Installation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
-    """Services that Prometheus reads, after a month of a desk has been told to the metrics service."""
+    """Services that Prometheus reads, some of them unwell, after a month of a desk has been told to metrics."""
     servers = Servers(installation, parts_account())
     system = WatchedSystem(installation, tmp_path_factory.mktemp("watched"))
     try:
         system.prepare()
-        system.start(RUNNING)
-        servers.start("prometheus")
-        with closing(Watched(system)) as watched:
+        with muted(system), closing(Watched(system)) as watched:
+            system.start(RUNNING)
+            make_unwell(system)
+            servers.start("prometheus")
+            watched.keep_busy()
             watched.tell(told(4, tickets=120, others=60, now=datetime.now(UTC)))
             yield watched
     finally:

@@ -130,6 +130,10 @@ TRUTHS: Mapping[tuple[str, int], tuple[tuple[str, ...], str]] = {
 }
 
 
+#: Panels that draw present numbers as lines: which panel shows the same as it is now.
+DRAWN: Mapping[str, tuple[str, int]] = {"未完成工单走势": ("未完成工单（按状态）", 0)}
+
+
 def sql(panel: str, index: int) -> str:
     """Return the whole query of a panel's truth."""
     return _HEAD + TRUTHS[panel, index][1]

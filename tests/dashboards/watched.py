@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from typing import Any
 
 import amqp
@@ -11,6 +12,7 @@ import httpx
 
 from eventkit import broker
 from eventkit.envelope import Event, encode_data, to_headers
+from eventkit.rpc import RpcClient
 from tests.eventkit.desk import eventually
 from tests.system import System
 
@@ -40,6 +42,24 @@ class Watched:
         """Ask no more."""
         self._prometheus.close()
 
+    def keep_busy(self) -> None:
+        """Have a timer fire, a job called and a question answered once Prometheus reads the pages.
+
+        Only then does it see that something happened in between.
+        """
+        wanted = {(name,) for name in (*RUNNING, "facts")}
+        up = "max by (job) (up) == 1"
+        eventually(lambda: wanted <= self.instant(up, time.time(), "job").keys(), 60, "Prometheus reads the pages")
+        self.system.change("metrics", "update eventkit.timer set due_at = now() where kind = 'journal_months'")
+        self.system.change(
+            "notify",
+            "insert into eventkit.timer (kind, key, subject, due_at, payload, is_job)"
+            " values ('send_mail', 'nothing', 'nothing', now(), '{}', true)",
+        )
+        with closing(RpcClient(self.system.installation.amqp_uri("gateway"), "gateway")) as client:
+            eventually(lambda: client.connected, what="somebody may ask")
+            client.call("knowledge", "list_articles", {"scope": {"kind": "all"}}, deadline_s=10)
+
     def tell(self, events: Sequence[Event[Any]]) -> None:
         """Publish events to the metrics service alone, each twice, and wait until Prometheus knows of all."""
         connection = broker.connect(self.system.installation.amqp_admin_uri, name="test publisher")
@@ -63,10 +83,10 @@ class Watched:
         found = self._ask("/api/v1/query", query=query, time=at)
         return {_labelled(one["metric"], labels): float(one["value"][1]) for one in found}
 
-    def over_time(self, query: str, at: float) -> Series:
-        """Return the last values of a range query over the minute before."""
+    def over_time(self, query: str, at: float, *labels: str) -> Series:
+        """Return the last values of a range query over the minute before, by labels as `instant` does."""
         found = self._ask("/api/v1/query_range", query=query, start=at - 60, end=at, step=5)
-        return {_labelled(one["metric"], ()): float(one["values"][-1][1]) for one in found}
+        return {_labelled(one["metric"], labels): float(one["values"][-1][1]) for one in found}
 
     def names(self) -> set[str]:
         """Return the names of all metrics that Prometheus has read."""

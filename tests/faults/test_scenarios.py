@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
 
 import pytest
 
+from tests.faults.conftest import FIXED_SEEDS
 from tests.faults.house import SMALL, Stage
 from tests.faults.house import stage as stage_of
 from tests.faults.scenarios import SCENARIOS, play, play_at_once
-
-FIXED_SEEDS = (1, 2)
 
 
 @pytest.fixture(scope="module")
 def stage() -> Iterator[Stage]:
     with stage_of() as ready:
         yield ready
-
-
-@pytest.fixture(scope="module")
-def random_seed() -> int:
-    seed = random.SystemRandom().randrange(10**6)
-    print(f"random seed of the fault scenarios: {seed}")  # noqa: T201
-    return seed
 
 
 SHARED = [name for name, scenario in SCENARIOS.items() if not scenario.takes_servers and not scenario.only_full]

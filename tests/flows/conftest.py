@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 from deploy.local.mailbox import MailFolder
 from deploy.local.mailserver import MailServer
 from liaison.installation import Installation
+from services.knowledge.search import SearchIndex
+from services.knowledge.settings import SEARCH_PREFIX
 from tests.system import System, running_system
 
 _SEARCH = "elasticsearch"
@@ -38,5 +41,13 @@ def system(
         ports={**installation.ports, _SEARCH: search_server.ports[_SEARCH]},
         passwords={**installation.passwords, **searching},
     )
+    _empty_the_search(whole)
     with running_system(whole, Path(tmp_path_factory.mktemp("logs"))) as system:
         yield system
+
+
+def _empty_the_search(installation: Installation) -> None:
+    """Let no story find the articles of the story before, whose ids begin at the same number."""
+    with closing(SearchIndex(installation.search_url("knowledge"), SEARCH_PREFIX, timeout_s=30)) as index:
+        for generation in index.generations():
+            index.remove(generation)

@@ -1,4 +1,4 @@
-"""The README's three first events, run as they stand there."""
+"""The README's three first events and its commands for ops, run as they stand there."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 
 from liaison.publishers import PublisherAccount, add_publisher
 from tests.eventkit.desk import eventually
+from tests.flows.enterprise import Enterprise
 from tests.system import System
 
 README = Path(__file__).resolve().parents[2] / "README.md"
@@ -36,6 +37,12 @@ def environment(system: System, crm: PublisherAccount) -> Mapping[str, str]:
         "LIAISON_AMQP": crm.amqp_uri,
         "LIAISON_URL": system.installation.gateway_url,
     }
+
+
+def for_ops() -> list[str]:
+    """Return the commands of ours that stand in the text for ops."""
+    section = README.read_text("utf-8").partition("## For ops")[2].partition("\n## ")[0]
+    return re.findall(r"`(\.venv/bin/[^`]+)`", section)
 
 
 def run(command: list[str], environment: Mapping[str, str], **options: object) -> str:
@@ -81,3 +88,29 @@ def test_the_java_example_reads_its_refusal_with_field_and_reason(
     said = run(["java", "-Dfile.encoding=UTF-8", "-cp", classpath, "FirstEvent"], environment)
     assert "title" in said
     assert "crm-3" in said
+
+
+def test_the_commands_for_ops_run_and_write_the_boards_that_are_there(
+    system: System, environment: Mapping[str, str]
+) -> None:
+    boards = sorted((README.parent / "deploy/grafana/boards").glob("*.json"))
+    before = [board.read_bytes() for board in boards]
+    commands = for_ops()
+    assert len(commands) == 2
+    for command in commands:
+        program, *arguments = command.replace("NAME", "ops").split()
+        known = environment | {"LIAISON_HOME": str(system.installation.home)}
+        run([str(Path(sys.executable).with_name(Path(program).name)), *arguments], known, cwd=README.parent)
+    assert [board.read_bytes() for board in boards] == before
+    assert system.one("gateway", "select role from token where name = 'ops'") == "trainer"
+
+
+def test_an_article_is_found_once_a_lead_has_published_it(system: System) -> None:
+    enterprise = Enterprise(system)
+    wish = {"title": "工卡补办", "body": "到一楼服务台登记，次日领取。"}
+    article = enterprise.ask("POST", "/v1/articles", wish, role="trainer")["id"]
+    enterprise.ask("POST", f"/v1/articles/{article}/submit", role="trainer")
+    with pytest.raises(AssertionError, match="403"):
+        enterprise.ask("POST", f"/v1/articles/{article}/publish", {}, role="trainer")
+    enterprise.ask("POST", f"/v1/articles/{article}/publish", {}, role="lead")
+    assert enterprise.ask("GET", f"/v1/articles/{article}", role="requester")["state"] == "published"

@@ -115,6 +115,36 @@ DUTY: dict[str, Any] = {
     "shifts": [],
     "gaps": [],
 }
+SUPPORT = {
+    "number": "T1",
+    "level": 3,
+    "diagnosis_mode": "remote",
+    "appointment_at": None,
+    "vendor": None,
+    "vendor_number": None,
+    "promised_at": None,
+    "root_cause": None,
+}
+LEDGER: dict[str, Any] = {
+    "number": "T1",
+    "life_s": 60.0,
+    "holdings": [
+        {
+            "level": 2,
+            "group": "网络组",
+            "person": "E1",
+            "step": "work",
+            "begin_at": "2026-01-01T00:00:00Z",
+            "end_at": None,
+            "seconds": 60.0,
+        }
+    ],
+    "sums": {"level": {"2": 60.0}, "group": {"网络组": 60.0}, "person": {"E1": 60.0}, "step": {"work": 60.0}},
+}
+LINK = {"number": "T1", "kind": "child_of", "target": "T2", "at": "2026-01-01T00:00:00Z", "actor": "E1"}
+LINKS: dict[str, Any] = {"number": "T1", "links": [LINK], "watchers": ["E7"]}
+MANY: dict[str, Any] = {"results": [{"number": "T1", "done": True, "field": None, "reason": None}], "done": 1}
+QUICK_TEXT = {"name": "restart", "body": "请重启"}
 FOR_REQUESTER: dict[str, Any] = {
     "number": "T2026-000001",
     "title": "打印机坏了 <script>alert(1)</script>",
@@ -136,26 +166,39 @@ _ANSWERS: dict[str, Any] = {
     "ticket_assignments": {"items": [DECISION]},
     "show_duty": DUTY,
     "ticket_for_requester": FOR_REQUESTER,
+    "ticket_support": SUPPORT,
+    "ticket_links": LINKS,
+    "quick_texts": {"items": [QUICK_TEXT]},
+    "ticket_ledger": LEDGER,
 }
 _COMMANDS: dict[str, Any] = {
     "add_attachment": ATTACHMENT,
     "load_roster": {"shifts": 1, "replaced": 0, "groups": ["网络组"]},
     "swap_duty": SWAP,
     "decide_solution": FOR_REQUESTER,
+    "change_many": MANY,
+    "close_many": MANY,
+    "link_ticket": LINKS,
+    "watch_ticket": LINKS,
+    "put_quick_text": QUICK_TEXT,
+    "diagnose_ticket": SUPPORT,
+    "note_vendor": SUPPORT,
     "reply_to_ticket": FOR_REQUESTER,
 }
 _READING = (*_ANSWERS, "get_ticket", "list_tickets", "get_feedback", "list_feedback", "feedback_status")
 
 
 class Tickets:
-    """The stub. asked: every call, as (method, arguments, actor)."""
+    """The stub. asked: every call, as (method, arguments, actor). traces: the trace of each."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, Mapping[str, Any], str | None]] = []
+        self.traces: list[str | None] = []
 
     def method(self, name: str) -> Method:
         def answer(work: Work, arguments: Mapping[str, Any]) -> Any:
             self.asked.append((name, arguments, work.actor))
+            self.traces.append(work.traceparent)
             if arguments.get("number") == "none":
                 raise NotFound("no ticket none", field="number")
             if arguments.get("number") == "closed" and name != "ticket_for_requester":
@@ -175,7 +218,7 @@ class Tickets:
         return Method(name, answer, is_command=name not in _READING)
 
 
-_METHODS = ("open", "get", "respond", "resolve", "reopen", "close", "comment")
+_METHODS = ("open", "get", "respond", "resolve", "reopen", "close", "comment", "escalate", "change", "merge")
 _ON_FEEDBACK = ("submit", "get", "list", "classify", "answer", "assign", "add_to")
 
 

@@ -8,14 +8,17 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import amqp
 import pytest
 from amqp.exceptions import AccessRefused
 from click.testing import CliRunner, Result
 
-from eventkit import broker
+from contracts.gateway import TicketUpdateRequested
+from eventkit import broker, topology
 from liaison.events_check import check
-from liaison.publishers import publishers
+from liaison.publishers import KEPT_VERDICTS, publishers
 from liaison.tokens import tokens
+from tests.eventkit.desk import eventually
 from tests.gateway.door import LOCKED_OUT, REQUESTED, Door, as_json, attributes, data
 
 
@@ -82,7 +85,63 @@ def test_rotating_voids_the_old_password_and_token(door: Door, run: Any) -> None
         door.publish(old, "oa.x", {}, b"{}")
     with pytest.raises(broker.LOST):
         open_before.channel()
+    broker.close_quietly(open_before)
     assert run(publishers, "rotate", "nobody").exit_code == 1
+
+
+def test_a_removed_publisher_can_do_nothing_any_more_and_what_it_sent_stays(door: Door, run: Any) -> None:
+    # Given a publisher with an event accepted, a refusal in its queue, and a connection open
+    oa = door.add("oa", TicketUpdateRequested.TYPE, "oa.*")
+
+    def send(event_type: str) -> int:
+        given = attributes(source="/oa", type=event_type)
+        return door.post_structured(given, {"number": "T1", "comment": "还是不行"}, account=oa).status_code
+
+    assert send(TicketUpdateRequested.TYPE) == 202
+    assert send("oa.x") == 422
+    open_before = broker.connect(oa.amqp_uri, name="test oa")
+    # When it is removed, which asks first
+    assert run(publishers, "remove", "oa").exit_code == 1
+    assert door.rows("select name from publisher order by name") == [("erp",), ("oa",)]
+    result = run(publishers, "remove", "oa", "--yes")
+    assert result.exit_code == 0, result.output
+    # Then both doors are shut, and neither its row, nor its account, nor its queue is there
+    assert send(TicketUpdateRequested.TYPE) == 401
+    with pytest.raises(AccessRefused):
+        door.publish(oa, "oa.x", {}, b"{}")
+    with pytest.raises(broker.LOST):
+        open_before.channel()
+    broker.close_quietly(open_before)
+    assert door.rows("select name from publisher") == [("erp",)]
+    assert "oa" not in run(publishers, "list").output.split()
+    assert oa.reply_queue not in {queue.name for queue in door.admin.found().queues}
+    # But what it sent is kept, and the other publisher goes on
+    assert door.rows("select source, publisher from accepted") == [("/oa", "oa")]
+    assert door.rows("select publisher, type from refusal") == [("oa", "oa.x")]
+    assert door.post_structured(attributes(), data()).status_code == 202
+    # And its name, source and types are free
+    assert run(publishers, "add", "oa", "--may", "oa.*").exit_code == 0
+
+
+def test_a_removal_that_was_cut_off_is_finished_by_the_next(door: Door, run: Any) -> None:
+    door.add("oa", "oa.*")
+    door.admin.revoke("oa")
+    assert run(publishers, "remove", "oa", "--yes").exit_code == 0
+    nobody = run(publishers, "remove", "oa", "--yes")
+    assert (nobody.exit_code, "there is no publisher 'oa'" in nobody.output) == (1, True)
+
+
+def test_a_reply_queue_that_nobody_reads_keeps_the_newest_verdicts(door: Door) -> None:
+    oa = door.add("oa", "oa.*")
+    channel = broker.connect(door.installation.amqp_admin_uri, name="test verdicts").channel()
+    for number in range(KEPT_VERDICTS + 5):
+        channel.basic_publish(amqp.Message(str(number)), exchange=topology.VERDICTS, routing_key="oa")
+    eventually(lambda: channel.queue_declare(oa.reply_queue, passive=True).message_count >= KEPT_VERDICTS)
+    oldest = channel.basic_get(oa.reply_queue, no_ack=True)
+    assert oldest is not None
+    eventually(lambda: channel.queue_declare(oa.reply_queue, passive=True).message_count == KEPT_VERDICTS - 1)
+    assert oldest.body == "5"
+    broker.close_quietly(channel.connection)
 
 
 def test_publishers_are_listed_without_secrets(door: Door, run: Any) -> None:

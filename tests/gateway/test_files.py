@@ -36,6 +36,7 @@ def test_usual_files_are_taken(name: str, content_type: str, body: bytes) -> Non
         pytest.param("a", "", b"x", (415, "filename"), id="no ending"),
         pytest.param("a.txt", "multipart/mixed", b"x", (415, "content-type"), id="no type of a file"),
         pytest.param("", "", b"x", (422, "filename"), id="no name"),
+        pytest.param("【机密】计划.txt", "", b"x", (422, "filename"), id="a secret by its name"),
         pytest.param("a.txt", "", b"", (422, "body"), id="empty"),
         pytest.param("a.txt", "", b"12345678901", (413, "body"), id="too large"),
     ],

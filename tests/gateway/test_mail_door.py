@@ -252,6 +252,20 @@ def test_a_mail_of_thirty_mib_is_not_even_fetched(reader: Reader, monkeypatch: p
     assert [row.became for row in reader.rows()] == ["unreadable"]
 
 
+def test_a_secret_stays_outside_and_a_person_is_told_with_advice(reader: Reader) -> None:
+    reader.mailroom.put(
+        mail("【机密】演习计划", subject="请协助"),
+        mail("看附件", subject="请打印", files=(("【绝密】计划.txt", "text/plain", b"x"),)),
+    )
+    reader.look()
+    told = reader.told()
+    assert all("密级" in data["description"] and "attachments" not in data for _, data in told)
+    assert not any("演习" in str(data) or "协助" in str(data) or "计划" in str(data) for _, data in told)
+    assert not any(path.is_file() for path in reader.blobs.folder.rglob("*"))
+    assert [(row.became, row.title) for row in reader.rows()] == [("unreadable", "")] * 2
+    assert len(reader.mailroom.lying_in("Liaison.Problem")) == 2
+
+
 def test_files_that_are_not_taken_are_named_with_why(reader: Reader) -> None:
     reader.mailroom.put(
         mail("见附件", files=(("发票.exe", "application/octet-stream", b"MZ"), ("a.txt", "text/plain", b"x")))

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.gateway.desk_stub import CHANGE, COMMENT, DECISION, DUTY, SLA, SWAP, Tickets
-from tests.gateway.door import Door
+from tests.gateway.desk_stub import CHANGE, COMMENT, DECISION, DUTY, LEDGER, SLA, SUPPORT, SWAP, Tickets
+from tests.gateway.door import REQUESTED, Door, attributes
 
 SCOPE = {"kind": "all", "person": "E1001", "groups": ["网络组"], "department": "信息部"}
 
@@ -38,11 +38,15 @@ def test_commands_are_passed_on(
 
 
 def test_a_list_is_asked_for_with_filters_and_cursor(door: Door, tickets: Tickets) -> None:
-    path = "/v1/tickets?state=new&priority=2&group=G&assignee=E2&region=R&q=坏&limit=7&cursor=T9"
+    path = "/v1/tickets?state=new&priority=2&group=G&assignee=E2&region=R&q=坏&limit=7&cursor=T9&view=group&sort=due"
     answer = door.ask("GET", path, door.token("admin")).json()
     filters = {"state": "new", "priority": 2, "group": "G", "assignee": "E2", "region": "R", "q": "坏"}
     assert tickets.asked == [
-        ("list_tickets", {"filters": filters, "limit": 7, "cursor": "T9", "scope": SCOPE}, "E1001")
+        (
+            "list_tickets",
+            {"filters": filters, "view": "group", "sort": "due", "limit": 7, "cursor": "T9", "scope": SCOPE},
+            "E1001",
+        )
     ]
     assert (answer["items"][0]["number"], answer["next_cursor"]) == ("T2026-000001", "T2026-000001")
 
@@ -53,6 +57,8 @@ def test_a_list_is_asked_for_with_filters_and_cursor(door: Door, tickets: Ticket
         pytest.param("comments", "ticket_comments", {"items": [COMMENT]}, id="comments"),
         pytest.param("changes", "ticket_changes", {"items": [CHANGE]}, id="changes"),
         pytest.param("sla", "explain_sla", SLA, id="service levels"),
+        pytest.param("support", "ticket_support", SUPPORT, id="level of support"),
+        pytest.param("ledger", "ticket_ledger", LEDGER, id="who held it for how long"),
         pytest.param("assignments", "ticket_assignments", {"items": [DECISION]}, id="why it was given to whom"),
     ],
 )
@@ -115,6 +121,18 @@ def test_tickets_that_do_not_answer_are_a_503_with_retry_after(door: Door) -> No
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
 
 
+def test_levels_of_support_are_passed_on(door: Door, tickets: Tickets) -> None:
+    admin = door.token("admin")
+    door.ask("POST", "/v1/tickets/T1/escalate", admin, {"reason": "要厂商", "level": 4, "vendor": "某厂"})
+    door.ask("PUT", "/v1/tickets/T1/diagnosis", admin, {"mode": "remote"})
+    door.ask("PUT", "/v1/tickets/T1/vendor", admin, {"vendor_number": "V-1"})
+    assert [(method, arguments) for method, arguments, _ in tickets.asked] == [
+        ("escalate_ticket", {"number": "T1", "reason": "要厂商", "level": 4, "vendor": "某厂", "scope": SCOPE}),
+        ("diagnose_ticket", {"number": "T1", "mode": "remote", "scope": SCOPE}),
+        ("note_vendor", {"number": "T1", "vendor_number": "V-1", "scope": SCOPE}),
+    ]
+
+
 def test_duty_is_loaded_swapped_and_shown(door: Door, tickets: Tickets) -> None:
     admin = door.token("admin")
     loaded = door.ask("PUT", "/v1/duty/roster", admin, {"sheet": "组,级别,工号,开始,结束"})
@@ -126,3 +144,51 @@ def test_duty_is_loaded_swapped_and_shown(door: Door, tickets: Tickets) -> None:
         ("swap_duty", SWAP | {"scope": SCOPE}),
         ("show_duty", {"group": "网络组", "scope": SCOPE}),
     ]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "called", "arguments"),
+    [
+        ("PATCH", "/v1/tickets/T1", {"priority": 2}, "change_ticket", {"number": "T1", "priority": 2}),
+        (
+            "POST",
+            "/v1/tickets/bulk/change",
+            {"numbers": ["T1"], "change": {"assignee": "E2"}},
+            "change_many",
+            {"numbers": ["T1"], "change": {"assignee": "E2"}},
+        ),
+        ("POST", "/v1/tickets/bulk/close", {"numbers": ["T1"]}, "close_many", {"numbers": ["T1"]}),
+        (
+            "POST",
+            "/v1/tickets/T1/links",
+            {"kind": "child_of", "target": "T2"},
+            "link_ticket",
+            {"number": "T1", "kind": "child_of", "target": "T2", "remove": False},
+        ),
+        ("GET", "/v1/tickets/T1/links", None, "ticket_links", {"number": "T1"}),
+        ("POST", "/v1/tickets/T1/merge", {"into": "T2"}, "merge_ticket", {"number": "T1", "into": "T2"}),
+        ("POST", "/v1/tickets/T1/watchers", {}, "watch_ticket", {"number": "T1", "remove": False}),
+        ("GET", "/v1/quick-texts", None, "quick_texts", {}),
+        (
+            "PUT",
+            "/v1/quick-texts/restart",
+            {"body": "请重启"},
+            "put_quick_text",
+            {"name": "restart", "body": "请重启"},
+        ),
+    ],
+)
+def test_changes_and_what_binds_tickets_are_passed_on(
+    door: Door, tickets: Tickets, method: str, path: str, body: Any, called: str, arguments: dict[str, Any]
+) -> None:
+    answer = door.ask(method, path, door.token("admin"), body)
+    assert answer.status_code == 200, answer.text
+    assert tickets.asked == [(called, arguments | {"scope": SCOPE}, "E1001")]
+
+
+def test_text_with_a_marking_of_secrecy_is_refused_at_the_door_with_advice(door: Door) -> None:
+    marked = {"title": "服务器清单", "description": "【机密】\n10.0.0.1"}
+    event = {"id": "m1", "type": REQUESTED, "source": "/erp", "time": "2026-01-01T00:00:00Z"}
+    answer = door.post_binary(attributes(**event), marked)
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "data.description")
+    assert "保密规定" in answer.json()["errors"][0]["reason"]

@@ -15,10 +15,11 @@ from urllib.parse import urlsplit
 
 import msgspec
 from nameko.containers import ServiceContainer
+from sqlalchemy import text
 
 from contracts.fact import Fact
-from contracts.tickets import TicketOpened, TicketResolved
-from contracts.words import Channel, TicketState
+from contracts.tickets import FeedbackReceived, TicketOpened, TicketResolved
+from contracts.words import Channel, FeedbackStatus, FeedbackWay, TicketState
 from eventkit import broker, topology
 from eventkit.definition import ServiceDefinition
 from eventkit.envelope import Event
@@ -144,6 +145,22 @@ class Library(Desk):
         eventually(lambda: self.one(behind) == 0, what="the index has caught up")
         self.index._client.indices.refresh(index=f"{self.prefix}*")
 
+    @contextmanager
+    def closed_index(self) -> Iterator[None]:
+        """Let the search server answer every question with an error for a while, as a broken index does."""
+        indices, generations = self.index._client.indices, self.index.generations()
+        indices.close(index=generations)
+        try:
+            yield
+        finally:
+            indices.open(index=generations)
+
+    def fast_forward(self, kind: str) -> None:
+        """Let everything of a kind that is armed fall due now."""
+        with self.engine.begin() as connection:
+            due_now = "update eventkit.timer set due_at = now() where kind = :kind and running_until is null"
+            connection.execute(text(due_now), {"kind": kind})
+
     def told(self, kind: str = "") -> list[dict[str, Any]]:
         """Return the data of what was emitted, the oldest first; of one type when it is named, as `article.drafted`."""
         rows = self.rows("select type, payload from eventkit.outbox order by position")
@@ -176,6 +193,19 @@ def library_of(installation: Installation, search_server: Installation) -> Itera
         yield library
     finally:
         library.close()
+
+
+def feedback(number: str, text: str, **fields: Any) -> Event[Any]:
+    """Build an event of the tickets service about one piece of feedback."""
+    data = FeedbackReceived(
+        feedback_id=number,
+        text=text,
+        way=FeedbackWay.EVENT,
+        received_at=OPENED_AT,
+        status=FeedbackStatus("accepted"),
+        **fields,
+    )
+    return reported(data, number, source="/liaison/tickets")
 
 
 def ticket_event(fact: type[Fact], number: str = "T-1", sequence: int = 1, **fields: Any) -> Event[Any]:

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from contracts.tickets import SlaBreached
 from eventkit.errors import NotFound, RuleBroken
-from tests.knowledge.library import READER, Library
+from tests.eventkit.desk import eventually
+from tests.knowledge.library import READER, Library, feedback, ticket_event
 
 
 def drafted(library: Library, **fields: Any) -> str:
@@ -130,6 +132,19 @@ def test_a_person_can_be_forgotten(library: Library) -> None:
     from services.knowledge.storage import FORGET
 
     one = library.published("VPN", "安装客户端。")
+    library.caught_up()
     library.call("rate_article", scope=READER, article_id=one, score=1, text="我是林晓雯")
-    assert forget(library.engine, "E2001", FORGET) == 1
+    library.handled(feedback("F-1", "我是林晓雯,食堂周末不开门", author="E2001"))
+    assert library.found("林晓雯的工资条") == []
+    eventually(lambda: library.one("select count(*) from missing_answer") == 2, what="both are missing")
+    assert forget(library.engine, "E2001", FORGET) == 3
     assert [tuple(row) for row in library.rows("select author, text, score from article_feedback")] == [(None, "", 1)]
+    for row in library.rows("select * from missing_answer"):
+        assert (row.key, row.example, row.example_by, row.count) == (row.id, "", None, 1)
+
+
+def test_what_people_write_is_no_key_even_before_they_are_forgotten(library: Library) -> None:
+    library.handled(feedback("F-1", "食堂周末不开门"), ticket_event(SlaBreached, problem_code="OA-LOGIN"))
+    eventually(lambda: library.one("select count(*) from missing_answer") == 2, what="both are missing")
+    keys = {row.kind: row.key == row.id for row in library.rows("select kind, key, id from missing_answer")}
+    assert keys == {"feedback": True, "problem_code": False}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from elasticsearch import AuthorizationException, Elasticsearch
 
@@ -66,11 +68,13 @@ def test_indexing_waits_for_the_search_server_and_loses_nothing(library: Library
         library.found("报销")
     [process] = library.processes
     waiting = process.metrics.registry.get_sample_value
+    assert waiting("liaison_knowledge_search_up") == 0
     assert waiting("liaison_knowledge_index_waiting") == 2
     assert (waiting("liaison_knowledge_index_oldest_age_seconds") or 0) > 0
     library.gate.open()
     library.caught_up()
     eventually(lambda: waiting("liaison_knowledge_index_waiting") == 0)
+    assert waiting("liaison_knowledge_search_up") == 1
     # The server rested for a moment after it had not answered.
     assert eventually(lambda: _found(library, "报销"), what="the search answers again") == [kept]
 
@@ -80,6 +84,15 @@ def _found(library: Library, question: str) -> list[str]:
         return library.found(question)
     except Unavailable:
         return []
+
+
+def test_a_page_does_not_wait_for_a_search_server_that_is_silent(library: Library) -> None:
+    [process] = library.processes
+    library.gate.shut()
+    library.gate.open(silent=True)
+    began = time.monotonic()
+    assert process.metrics.registry.get_sample_value("liaison_knowledge_search_up") == 0
+    assert time.monotonic() - began < 2
 
 
 def test_a_rebuild_loses_nothing_that_is_written_meanwhile(library: Library) -> None:

@@ -5,26 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from contracts.tickets import FeedbackReceived, SlaBreached, TicketOpened, TicketResolved
+from contracts.tickets import SlaBreached, TicketOpened, TicketResolved
 from contracts.training import CourseCompleted, Material
-from contracts.words import FeedbackStatus, FeedbackWay
 from eventkit.envelope import Event
 from tests.eventkit.desk import eventually, reported
-from tests.knowledge.library import OPENED_AT, SPECIALIST, Library, ticket_event
+from tests.knowledge.library import OPENED_AT, SPECIALIST, Library, feedback, ticket_event
 
 SOLUTION = "在登录页点“忘记密码”,按短信验证码重设密码后即可登录。"
-
-
-def feedback(number: str, text: str, **fields: Any) -> Event[Any]:
-    data = FeedbackReceived(
-        feedback_id=number,
-        text=text,
-        way=FeedbackWay.EVENT,
-        received_at=OPENED_AT,
-        status=FeedbackStatus("accepted"),
-        **fields,
-    )
-    return reported(data, number, source="/liaison/tickets")
 
 
 def completed(learner: str, *materials: Material, attempt: int = 1, **more: Any) -> Event[Any]:
@@ -67,6 +54,17 @@ def test_a_ticket_gets_up_to_three_suggestions_once(library: Library) -> None:
     assert (told["suggested_for"], told["about_subject"], told["person"]) == ("ticket", "T-1", "E2001")
     assert [one["article_id"] for one in told["suggestions"]] == [by_code, by_text]
     assert told["suggestions"][0]["url"] == f"http://desk.invalid/v1/articles/{by_code}"
+
+
+def test_a_ticket_that_four_articles_fit_gets_the_best_three(library: Library) -> None:
+    last = library.published("报表导出的内部说明", "系统无法打开报表时,先看网络。")
+    fitting = [library.published(f"OA 系统无法登录怎么办，之{n}", SOLUTION) for n in "一二三"]
+    library.caught_up()
+    library.handled(ticket_event(TicketOpened))
+    [told] = eventually(lambda: suggested(library))
+    assert {one["article_id"] for one in told["suggestions"]} == set(fitting)
+    assert len(told["suggestions"]) == 3
+    assert set(library.found("OA 系统无法登录")) == {*fitting, last}
 
 
 def test_a_ticket_that_nothing_fits_is_told_so(library: Library) -> None:
@@ -117,8 +115,15 @@ def test_a_solution_becomes_a_draft_once_and_follows_the_ticket_until_a_person_w
 
 
 def test_a_solution_that_says_too_little_is_no_draft(library: Library) -> None:
-    library.handled(ticket_event(TicketResolved, solution="已解决"))
+    library.handled(
+        ticket_event(TicketResolved, solution="已解决"), ticket_event(TicketResolved, "T-2", solution="重启后好了")
+    )
     assert library.told("article.drafted") == []
+
+
+def test_a_solution_of_one_short_chinese_sentence_is_a_draft(library: Library) -> None:
+    library.handled(ticket_event(TicketResolved, solution="已重置密码，请用新密码登录。"))
+    assert len(library.told("article.drafted")) == 1
 
 
 def test_the_materials_of_a_completed_course_are_found_and_its_learner_gets_a_reading_list(library: Library) -> None:
@@ -190,6 +195,22 @@ def test_feedback_waits_for_a_search_server_that_is_away(library: Library) -> No
     assert misses(library) == []
     library.gate.open()
     eventually(lambda: misses(library) == [("feedback", "食堂周末不开门", 1)])
+
+
+def test_feedback_is_not_taken_for_unanswered_because_the_search_is_broken(library: Library) -> None:
+    library.published("年假制度", "年假每年十天,在人事系统里申请。")
+    library.caught_up()
+    # Given an index that answers every question with an error which does not say that the server is away
+    with library.closed_index():
+        library.handled(feedback("F-1", "年假在哪里申请?"))
+        tried = "select attempts from eventkit.timer where kind = 'look_up_feedback' and running_until is null"
+        eventually(lambda: library.rows(tried) and library.one(tried) >= 1, what="it was looked up in vain")
+    assert misses(library) == []
+    # When it works again, and the time has come
+    library.fast_forward("look_up_feedback")
+    all_made(library, "look_up_feedback")
+    assert misses(library) == []
+    assert library.told("search.missed") == []
 
 
 def test_a_search_that_finds_nothing_is_remembered_once(library: Library) -> None:

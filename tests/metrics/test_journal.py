@@ -8,11 +8,14 @@ from typing import Any
 import msgspec
 from sqlalchemy import text
 
-from contracts.gateway import TicketRequested
+from contracts.gateway import TicketRequested, TicketUpdateRequested
+from contracts.tickets import TicketOpened, TicketResolved
+from contracts.words import Channel, TicketState
 from eventkit import inbox
 from eventkit.envelope import Event, encode_data, from_headers, new_id, to_headers
 from services.metrics.recount import recount
 from services.metrics.storage import FORGET, make_months
+from tests.eventkit.desk import reported
 from tests.metrics.house import House
 from tests.metrics.stories import NOW, told
 
@@ -102,6 +105,40 @@ def test_after_25_months_the_journal_forgets_people_and_the_numbers_stay(house: 
     assert house.rows("select from journal where convert_from(body, 'UTF8') like '%打印机又坏了%'") == []
     assert recount(house.engine).corrected == 0
     assert house.page(now) == before
+
+
+def test_a_forgotten_persons_tickets_leave_no_text_and_others_keep_theirs(house: House) -> None:
+    # Given a ticket of E1 and one of E2, each requested, updated by key and by number, and solved
+    for person in ("E1", "E2"):
+        key, number = f"case-{person}", f"T-{person}"
+        about = {"number": number, "title": "我的打印机", "state": TicketState.RESOLVED, "priority": 3}
+        about |= {"channel": Channel.WEB, "opened_at": NOW, "requester": person}
+        wish = TicketRequested(title="我的打印机", description="我在三楼", requester=person)
+        updates = (
+            (TicketUpdateRequested(comment="我等着"), key),
+            (TicketUpdateRequested(number=number, solution="你换墨盒"), None),
+        )
+        house.hand_in(
+            [
+                reported(wish, key, source="/erp", externalref=key),
+                *(reported(update, key, source="/erp", externalref=ref) for update, ref in updates),
+                reported(TicketOpened(**about), number, 1, source="/liaison/tickets"),
+                reported(
+                    TicketResolved(resolved_at=NOW, solution="你换墨盒", **about), number, 2, source="/liaison/tickets"
+                ),
+            ]
+        )
+    before = house.page(NOW)
+    # When one of them is forgotten
+    for statement in FORGET:
+        house.run(statement, number="E1")
+    # Then only the other one's texts are left, and a count from the journal finds nothing to correct
+    text_left = "convert_from(body, 'UTF8') ~ '我|你'"
+    [(events, left)] = house.rows(f"select count(*), count(*) filter (where {text_left}) from journal")
+    assert (events, left) == (10, 5)
+    assert house.rows(f"select from journal where {text_left} and subject ~ 'E1'") == []
+    assert recount(house.engine).corrected == 0
+    assert house.page(NOW) == before
 
 
 def test_a_forgotten_person_leaves_no_text_and_no_name_and_the_numbers_stay(house: House) -> None:

@@ -185,4 +185,4 @@ def test_a_page_that_takes_long_is_shown_for_longer() -> None:
 def test_a_wrong_time_to_live_is_refused(given: str) -> None:
     with pytest.raises(BadSettings, match="FACTS_TTL_S"):
         Settings.from_env({"FACTS_TTL_S": given})
-    assert Settings.from_env({}).facts_ttl_s == 5
+    assert Settings.from_env({}).facts_ttl_s == 2

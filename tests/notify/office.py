@@ -15,7 +15,15 @@ from nameko.containers import ServiceContainer
 from contracts.fact import Fact
 from contracts.gateway import AlertResolved, PersonChanged
 from contracts.knowledge import AnswerSuggested, SuggestedFor, Suggestion
-from contracts.tickets import FeedbackAnswered, FeedbackAssigned, SlaBreached, SlaWarned, Target, TicketResolved
+from contracts.tickets import (
+    DutyUncovered,
+    FeedbackAnswered,
+    FeedbackAssigned,
+    SlaBreached,
+    SlaWarned,
+    Target,
+    TicketResolved,
+)
 from contracts.training import CourseCompleted, EnrolmentConfirmed, RetrainingAssigned
 from contracts.words import Channel, FeedbackClass, FeedbackStatus, FeedbackWay, Severity, TicketState
 from deploy.local.mailbox import KeptMail, MailFolder
@@ -110,7 +118,7 @@ def about_alert(fact: type[Fact], **more: Any) -> Any:
         "service": "tickets",
         "summary": "事件发不出去",
         "description": "最早的事件已等待 300 秒。",
-        "runbook_url": "https://desk.invalid/runbook#outboxstuck",
+        "runbook_url": "deploy/RUNBOOK.md#outboxstuck",
     }
     if fact is AlertResolved:
         values["ended_at"] = OPENED_AT + timedelta(minutes=7)
@@ -119,6 +127,9 @@ def about_alert(fact: type[Fact], **more: Any) -> Any:
 
 def example_of(fact: type[Fact]) -> Any:
     """Build a fact of any type that a rule may name."""
+    if fact is DutyUncovered:
+        span = {"begin_at": OPENED_AT, "end_at": OPENED_AT + timedelta(hours=8)}
+        return DutyUncovered(group="华东一组", level=2, group_lead="E3", absent=("E7",), **span)
     by_module = {"training": about_course, "gateway": about_alert}
     build = about_feedback if fact.TYPE.startswith("liaison.feedback.") else by_module.get(fact.emitter(), about)
     return build(fact)

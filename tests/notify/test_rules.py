@@ -11,6 +11,7 @@ from contracts.gateway import AlertFired, AlertResolved, PersonChanged
 from contracts.knowledge import SuggestedFor
 from contracts.notify import Medium
 from contracts.tickets import (
+    DutyUncovered,
     FeedbackAnswered,
     FeedbackAssigned,
     FeedbackReceived,
@@ -239,3 +240,24 @@ def test_the_pauses_grow_to_an_hour() -> None:
         *(5, 5, 30, 120, 600, 1800, 3600, 3600, 3600)
     ]
     assert rules.CONTACT_WAIT == HOUR
+
+
+def told_by(fact: Any) -> dict[str, str]:
+    """Return by which shipped rule each is told of a fact."""
+    rules = Settings.from_env(ENV).rules[fact.TYPE]
+    return {who: rule.name for (who, _), rule in recipients(rules, fact, lambda _: None).items()}
+
+
+def test_an_alarming_request_is_told_to_the_groups_lead_and_the_desk_at_once() -> None:
+    assert told_by(about(TicketOpened, alarm=True))["E3"] == "alarm"
+    assert told_by(about(TicketOpened, alarm=True))[DESK] == "alarm"
+    assert "E3" not in told_by(about(TicketOpened))
+
+
+def test_each_watcher_is_told_of_the_solution_and_the_requester_only_as_such() -> None:
+    told = told_by(about(TicketResolved, watchers=("E1", "E8", "E9")))
+    assert told == {"E1": "resolved", "E8": "watched", "E9": "watched"}
+
+
+def test_a_gap_in_the_roster_is_told_to_the_groups_lead() -> None:
+    assert told_by(example_of(DutyUncovered)) == {"E3": "nobody_on_duty"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from contracts.knowledge import SuggestedFor
+from contracts.knowledge import SuggestedFor, Suggestion
 from contracts.tickets import TicketOpened
 from contracts.training import CourseCompleted
 from deploy.local.mailserver import KEEP, TRY_LATER, Verdict
@@ -64,6 +65,16 @@ def test_a_receipt_goes_with_suggestions_as_soon_as_they_come_and_the_task_does_
     assert "T-1" in receipt
     assert "解决不晚于：2026-03-02 20:30" in receipt
     assert f"1. 打印机 不出纸\n   {LINK}\n2. 更换墨盒\n   https://desk.invalid/v1/articles/A-2\n" in receipt
+
+
+def test_a_receipt_numbers_three_suggestions_in_their_order(patient: Office) -> None:
+    patient.start()
+    patient.knows(person("E1"), person("E2"))
+    three = [Suggestion(article_id=f"A-{n}", title=f"文章{n}", url=f"/v1/articles/A-{n}") for n in (7, 3, 5)]
+    patient.publish(ticket_event(about(TicketOpened)), suggestion_event(suggested(suggestions=tuple(three))))
+    patient.settled(2)
+    [receipt] = receipts(patient)
+    assert re.findall(r"^(\d\. .+)$", receipt, re.MULTILINE) == ["1. 文章7", "2. 文章3", "3. 文章5"]
 
 
 def test_suggestions_that_come_before_the_ticket_are_in_its_receipt(patient: Office) -> None:

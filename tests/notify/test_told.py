@@ -110,7 +110,7 @@ def test_an_alert_is_told_once_and_so_is_its_end(office: Office) -> None:
     assert office.mailed() == [(DESK_MAIL, "[告警 严重] OutboxStuck"), (DESK_MAIL, "[告警解除] OutboxStuck")]
     importance = {mail.subject: message_from_bytes(mail.raw)["Importance"] for mail in office.kept()}
     assert importance == {"[告警 严重] OutboxStuck": "high", "[告警解除] OutboxStuck": None}
-    assert all("处理手册：https://desk.invalid/runbook#outboxstuck" in mail.text for mail in office.kept())
+    assert all("处理手册：deploy/RUNBOOK.md#outboxstuck" in mail.text for mail in office.kept())
 
 
 def test_the_end_of_an_alert_that_nobody_was_told_of_is_not_told(office: Office) -> None:

@@ -9,8 +9,9 @@ import pytest
 
 from contracts.gateway import AlertFired
 from contracts.knowledge import Suggestion
-from contracts.tickets import FeedbackReceived, TicketAssigned, TicketOpened, TicketResolved
+from contracts.tickets import FeedbackReceived, SlaBreached, Target, TicketAssigned, TicketOpened, TicketResolved
 from contracts.training import CourseCompleted, RetrainingAssigned
+from eventkit.links import TICKET, Links
 from services.notify.rules import EVENTS
 from services.notify.settings import Settings
 from services.notify.sheets import Faults
@@ -27,6 +28,7 @@ from tests.notify.office import about, about_alert, about_course, about_feedback
 from tests.notify.test_rules import ENV
 
 SHIPPED = Settings.from_env(ENV)
+KEYED = Links(["a key that only tests have"], TICKET, valid_days=1)
 FOLDER = Path(__file__).parents[2] / "services" / "notify" / "templates"
 USED = {(fact, rule.template) for fact in EVENTS.values() for rule in SHIPPED.rules[fact.TYPE]}
 
@@ -49,7 +51,7 @@ def test_every_message_renders_in_every_language(tag: str, fact: Any, template: 
     if template != FORWARDED and fact.TYPE.startswith(("liaison.ticket.", "liaison.sla.")):
         assert "T-1" in subject
         assert "打印机坏了" in subject
-        assert "https://desk.invalid/tickets/T-1" in text
+        assert "https://desk.invalid/desk/tickets/T-1" in text
 
 
 def test_every_language_has_every_template_and_word() -> None:
@@ -117,6 +119,18 @@ def test_an_alert_without_a_service_or_a_description_says_what_it_knows() -> Non
     assert "处理手册" not in text
 
 
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("deploy/RUNBOOK.md#outboxstuck", "deploy/RUNBOOK.md#outboxstuck"),
+        ("https://wiki.invalid/runbook#x", "https://wiki.invalid/runbook#x"),
+        ("see the\nfolder by the door", "see the folder by the door"),
+    ],
+)
+def test_where_the_runbook_is_stays_readable_when_it_is_no_link(written: str, read: str) -> None:
+    assert f"What to do: {read}" in rendered("en", "alert_fired", about_alert(AlertFired, runbook_url=written))[1]
+
+
 def test_a_solution_keeps_its_lines_and_a_title_has_one() -> None:
     _, text = rendered("zh-CN", "ticket_resolved", about(TicketResolved, title="a\r\nb", solution="一\r\n二\x07"))
     assert "主题：a b\n" in text
@@ -138,7 +152,7 @@ def test_what_people_write_is_never_taken_for_a_placeholder() -> None:
 
 def test_a_number_is_quoted_in_links() -> None:
     _, text = rendered("en", "ticket_receipt", about(TicketOpened, number="A/1 ?"))
-    assert "https://desk.invalid/tickets/A%2F1%20%3F" in text
+    assert "https://desk.invalid/desk/tickets/A%2F1%20%3F" in text
 
 
 @pytest.mark.parametrize(
@@ -178,12 +192,12 @@ def test_a_new_language_is_a_new_file_and_falls_back_to_chinese_where_it_is_shor
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
-        (("Hello {name},", "Hello {nme},"), "en.yaml:47: unknown placeholder {nme}"),
-        (("Hello {name},", "Hello {name.__class__},"), "en.yaml:47: not a template: {name.__class__} is not a plain"),
-        (("Hello {name},", "Hello {,"), "en.yaml:47: not a template"),
+        (("Hello {name},", "Hello {nme},"), "en.yaml:57: unknown placeholder {nme}"),
+        (("Hello {name},", "Hello {name.__class__},"), "en.yaml:57: not a template: {name.__class__} is not a plain"),
+        (("Hello {name},", "Hello {,"), "en.yaml:57: not a template"),
         (("  priority_1: critical\n", ""), "en.yaml:5: priority_1 is missing"),
         (("  priority_1: critical\n", "  priority_1: 1\n"), "en.yaml:8: must be a text, not 1"),
-        (('    subject: "[{number}] We', '    subjekt: "[{number}] We'), "en.yaml:46: unknown key 'subjekt'"),
+        (('    subject: "[{number}] We', '    subjekt: "[{number}] We'), "en.yaml:56: unknown key 'subjekt'"),
         (("time: ", "tyme: "), "en.yaml:2: time is missing"),
     ],
 )
@@ -205,3 +219,26 @@ def test_chinese_must_be_there_with_the_note_for_the_desk(tmp_path: Path) -> Non
 
 def test_blank_lines_do_not_pile_up() -> None:
     assert render(Template("s\n s", "a\n\n{link}\n\nb"), {}, "-") == ("s s", "a\n\nb\n")
+
+
+def link_in(fact: Any, recipient: str, links: Links | None = KEYED) -> str:
+    language = SHIPPED.languages.by_tag["ja"]
+    reader = Reader(language, zone_of("Asia/Shanghai"), str, "https://desk.invalid", recipient, links)
+    return values_of(fact, reader)["link"]
+
+
+def test_a_requesters_link_says_which_solution_of_which_ticket_for_whom_and_asks_for_no_sign_in() -> None:
+    base, _, token = link_in(about(TicketResolved, cycle=2), "E1").rpartition("/")
+    assert base == "https://desk.invalid/t"
+    assert KEYED.read(token) == {"n": "T-1", "c": 2, "p": "E1", "l": "ja"}
+
+
+@pytest.mark.parametrize(("recipient", "links"), [("E2", KEYED), ("", KEYED), ("E1", None)])
+def test_everybody_elses_link_leads_to_the_desk(recipient: str, links: Links | None) -> None:
+    assert link_in(about(TicketResolved), recipient, links) == "https://desk.invalid/desk/tickets/T-1"
+
+
+@pytest.mark.parametrize("target", list(Target))
+@pytest.mark.parametrize("tag", ["zh-CN", "en", "ja"])
+def test_every_target_has_a_word(tag: str, target: Target) -> None:
+    assert "{" not in "".join(rendered(tag, "sla_breached", about(SlaBreached, target=target)))

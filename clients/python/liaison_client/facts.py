@@ -7,7 +7,7 @@ the door takes the default of the contract. Limits of fields are checked at the 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime, timezone
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -69,7 +69,9 @@ class AwaySpan(Part):
 class TicketRequested(Fact):
     """Somebody needs help: the request for a ticket (T1).
 
-    The event's `externalref` is the requester's own key: a second request with it is an occurrence of the first.
+    The event's `externalref` is the requester's own key: a second request with it is an occurrence of the first. A
+    second one with the same `fingerprint` is one too, as long as the first is open. `request_type` has `fields` of its
+    own. `secrecy` absent: as the type has it, else internal.
     `mail_from`: the address of a mail's sender, by which the requester is found.
     """
 
@@ -103,6 +105,10 @@ class TicketRequested(Fact):
         ]
         | None
     ) = None
+    request_type: str | None = None
+    fields: Mapping[str, str] | None = None
+    secrecy: Literal["public", "internal", "sensitive", "other"] | None = None
+    fingerprint: str | None = None
     mail_from: str | None = None
     attachments: Sequence[AttachedFile] | None = None
 
@@ -139,8 +145,12 @@ class TicketUpdateRequested(Fact):
     group: str | None = None
     ungrouped: bool | None = None
     priority: int | None = None
+    impact: int | None = None
+    urgency: int | None = None
     category: str | None = None
     subcategory: str | None = None
+    problem_code: str | None = None
+    secrecy: Literal["public", "internal", "sensitive", "other"] | None = None
     comment: str | None = None
     solution: str | None = None
     resolved_by: str | None = None

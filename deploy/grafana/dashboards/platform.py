@@ -52,7 +52,14 @@ _HEALTH = Section(
             steps=ON_OFF,
         ),
         number(
-            "检索",
+            "检索服务器",
+            f"1 为在线，0 为不在线：此时不能检索，也没有推荐。{_ALL}",
+            "none",
+            "max(liaison_knowledge_search_up)",
+            steps=ON_OFF,
+        ),
+        number(
+            "检索索引",
             f"最早一条等待写入检索索引的文章已等待的时间；检索服务器不在时会一直增长。{_ALL}",
             "s",
             "max(liaison_knowledge_index_oldest_age_seconds)",

@@ -132,15 +132,18 @@ class MailDoor:
             log.exception("a mail cannot be read")
             self._hand_over(mailbox, uid, reading.head_of(raw), raw, f"reading it failed: {type(error).__name__}")
         else:
-            guards = self._settings.guards
-            content = usecases.keep_files(mail, self._blobs, guards)
-            outcome = self._committed(
-                mailbox.validity,
-                uid,
-                mail.id,
-                lambda store: usecases.take(store, mail, content, guards),
-            )
-            self._finish(mailbox, uid, outcome)
+            self._take_read(mailbox, uid, mail)
+
+    def _take_read(self, mailbox: Mailbox, uid: int, mail: reading.Mail) -> None:
+        guards = self._settings.guards
+        if kept_out := usecases.keep_out(mail):
+            self._hand_over(mailbox, uid, kept_out[0], b"", kept_out[1])
+            return
+        content = usecases.keep_files(mail, self._blobs, guards)
+        outcome = self._committed(
+            mailbox.validity, uid, mail.id, lambda store: usecases.take(store, mail, content, guards)
+        )
+        self._finish(mailbox, uid, outcome)
 
     def _hand_over(self, mailbox: Mailbox, uid: int, head: reading.Mail, raw: bytes, reason: str) -> None:
         guards = self._settings.guards

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from contracts.markings import marking_in
 from services.gateway.mail.reading import Mail
 
 #: How many mails an hour one sender's are read; more come from a machine that answers ours.
@@ -71,6 +72,12 @@ def ticket_number(mail: Mail) -> str | None:
         if found := _NUMBER.search(text):
             return found[1].upper()
     return None
+
+
+def marking_of(mail: Mail) -> str | None:
+    """Return the marking of a state secret that a mail bears, which keeps it out of the desk (S6)."""
+    texts = (mail.subject, mail.text, *(file.name for file in mail.files))
+    return next((marking for one in texts if (marking := marking_in(one))), None)
 
 
 def _not_by_a_person(mail: Mail, own_addresses: frozenset[str]) -> str | None:

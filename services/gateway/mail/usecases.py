@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from contracts.gateway import AttachedFile, TicketRequested, TicketUpdateRequested
+from contracts.markings import ADVICE
 from contracts.words import Channel
 from eventkit.blobs import key_of
 from services.gateway import files
@@ -163,16 +164,23 @@ def hand_over(store: MailStore, head: Mail, reason: str, raw: AttachedFile | Non
     if not store.record(outcome):
         return None
     where = f"原邮件见附件 {raw.name}。" if raw else "原邮件留在邮箱的文件夹里。"
-    described = f"发件人:{head.sender or '?'}\n主题:{head.subject or '?'}\n原因:{reason}\n{where}"
     asked = TicketRequested(
         title=title,
-        description=described,
+        description=f"发件人:{head.sender or '?'}\n主题:{head.subject or '?'}\n原因:{reason}\n{where}",
         channel=Channel.MAIL,
         mail_from=head.sender or None,
         attachments=(raw,) if raw else (),
     )
     store.emit(asked, mail_id=head.id, subject=head.id)
     return outcome
+
+
+def keep_out(mail: Mail) -> tuple[Mail, str] | None:
+    """Return a mail that bears a secret's marking without its words, and the advice; None for every other (S6)."""
+    marking = rules.marking_of(mail)
+    if marking is None:
+        return None
+    return replace(mail, subject="", text="", files=()), f"{marking}:{ADVICE}"
 
 
 def keep_raw(head: Mail, raw: bytes, blobs: BlobStore | None, guards: Guards) -> AttachedFile | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
@@ -28,6 +28,10 @@ class TicketWish(Body):
     group: Name | None = None
     assignee: EmployeeNumber | None = None
     externalref: Name | None = None
+    request_type: Name | None = None
+    fields: dict[Name, Text] | None = None
+    secrecy: Literal["public", "internal", "sensitive"] | None = None
+    fingerprint: Name | None = None
 
 
 class Response(Body):
@@ -56,20 +60,32 @@ class Closing(Body):
 
 
 class Words(Body):
-    """What somebody writes on a ticket. public: the requester reads it too."""
+    """What somebody writes on a ticket, or the name of a quick text. public: the requester reads it too."""
 
-    body: Annotated[str, Field(min_length=1, max_length=20_000)]
+    body: Annotated[str | None, Field(min_length=1, max_length=20_000)] = None
+    quick_text: Name | None = None
     public: bool = True
 
 
 class TicketSearch(Body):
-    """Which tickets to show. q: words in the title, or a number. cursor: `next_cursor` of the page before."""
+    """Which tickets to show.
+
+    q: words in title or description, or a number. view: a saved view of open tickets. sort: `due` by remaining time.
+    cursor: `next_cursor` of the page before, in the same order.
+    """
 
     state: StateName | None = None
     priority: Priority | None = None
     group: Name | None = None
     assignee: EmployeeNumber | None = None
     region: Name | None = None
+    requester: EmployeeNumber | None = None
+    channel: ChannelName | None = None
+    category: Name | None = None
+    problem_code: Name | None = None
+    open: bool | None = None
+    view: Literal["mine", "group", "due_soon", "unassigned"] | None = None
+    sort: Literal["number", "due"] = "number"
     q: Annotated[str | None, Field(max_length=200)] = None
     limit: Annotated[int, Field(ge=1, le=200)] = 50
     cursor: Annotated[str | None, Field(max_length=255)] = None
@@ -102,10 +118,15 @@ class Ticket(BaseModel):
     due_response_at: datetime | None = None
     due_next_response_at: datetime | None = None
     due_solution_at: datetime | None = None
+    due_next_at: datetime | None = None
     reopen_count: int = 0
     occurrences: int = 1
     externalref: str | None = None
     solution: str | None = None
+    request_type: str | None = None
+    fields: dict[str, str] = {}
+    secrecy: str = "internal"
+    support_level: int = 2
     mail_from: str | None = None
 
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from services.gateway.access import Who, action, guarded_router
 from services.gateway.asking import Asked
 from services.gateway.models.duty import DecisionPage
+from services.gateway.models.support import Diagnosis, Escalation, Ledger, Support, VendorPart
 from services.gateway.models.tickets import (
     ChangePage,
     Closing,
@@ -47,11 +48,10 @@ def open_ticket(request: Request, who: Who, body: TicketWish, idempotency_key: I
 
 @router.get("", response_model=TicketPage, summary="工单列表", **action("tickets.list", problems=(422,)))
 def list_tickets(request: Request, who: Who, search: Annotated[TicketSearch, Query()]) -> Any:
-    """Show the tickets that the caller may see, newest first, a page at a time."""
-    filters = search.model_dump(exclude_none=True, exclude={"limit", "cursor"})
-    return _TICKETS.ask_for(
-        request, who, "list_tickets", {"filters": filters, "limit": search.limit, "cursor": search.cursor}
-    )
+    """Show the tickets that the caller may see, newest first or by remaining time, a page at a time."""
+    filters = search.model_dump(exclude_none=True, exclude={"limit", "cursor", "view", "sort"})
+    asked = {"filters": filters, "view": search.view, "sort": search.sort}
+    return _TICKETS.ask_for(request, who, "list_tickets", asked | {"limit": search.limit, "cursor": search.cursor})
 
 
 @router.get("/{number}", response_model=Ticket, summary="查看工单", **action("tickets.read", problems=(404,)))
@@ -164,3 +164,67 @@ def ticket_sla(request: Request, who: Who, number: str) -> Any:
 def ticket_assignments(request: Request, who: Who, number: str) -> Any:
     """Show why a ticket was given to whom: every candidate with their score, oldest decision first."""
     return _TICKETS.ask_for(request, who, "ticket_assignments", {"number": number})
+
+
+@router.post(
+    "/{number}/escalate",
+    response_model=Ticket,
+    summary="升级",
+    **action("tickets.escalate", problems=(400, 404, 422)),
+)
+def escalate_ticket(
+    request: Request, who: Who, number: str, body: Escalation, idempotency_key: IdempotencyKey = None
+) -> Any:
+    """Bring a ticket to a higher level of support, the next one unless `level` says which."""
+    wish = body.model_dump(mode="json", exclude_none=True) | {"number": number}
+    return _TICKETS.ask_for(request, who, "escalate_ticket", wish, idempotency_key)
+
+
+@router.put(
+    "/{number}/diagnosis",
+    response_model=Support,
+    summary="诊断方式",
+    **action("tickets.escalate", problems=(400, 404, 422)),
+)
+def diagnose_ticket(
+    request: Request, who: Who, number: str, body: Diagnosis, idempotency_key: IdempotencyKey = None
+) -> Any:
+    """Note how a ticket is diagnosed: remotely (远程协助), or on site (现场勘查) with an appointment."""
+    wish = body.model_dump(mode="json", exclude_none=True) | {"number": number}
+    return _TICKETS.ask_for(request, who, "diagnose_ticket", wish, idempotency_key)
+
+
+@router.put(
+    "/{number}/vendor",
+    response_model=Support,
+    summary="厂商信息",
+    **action("tickets.escalate", problems=(400, 404, 422)),
+)
+def note_vendor(
+    request: Request, who: Who, number: str, body: VendorPart, idempotency_key: IdempotencyKey = None
+) -> Any:
+    """Note the vendor's number, promise and root cause."""
+    wish = body.model_dump(mode="json", exclude_none=True) | {"number": number}
+    return _TICKETS.ask_for(request, who, "note_vendor", wish, idempotency_key)
+
+
+@router.get(
+    "/{number}/support",
+    response_model=Support,
+    summary="支持层级",
+    **action("tickets.audit", problems=(404,)),
+)
+def ticket_support(request: Request, who: Who, number: str) -> Any:
+    """Show a ticket's level of support, its diagnosis and the vendor's part."""
+    return _TICKETS.ask_for(request, who, "ticket_support", {"number": number})
+
+
+@router.get(
+    "/{number}/ledger",
+    response_model=Ledger,
+    summary="经手时长",
+    **action("tickets.audit", problems=(404,)),
+)
+def ticket_ledger(request: Request, who: Who, number: str) -> Any:
+    """Show for how many seconds each level, group and person held a ticket; they add up to its life."""
+    return _TICKETS.ask_for(request, who, "ticket_ledger", {"number": number})

@@ -8,7 +8,7 @@ from contracts.gateway import TicketRequested
 from contracts.tickets import SurveyAnswered
 from contracts.words import Channel, TicketState
 from eventkit.errors import RuleBroken
-from services.tickets import usecases
+from services.tickets import opening, usecases
 from services.tickets.closing.waiting import cycle_of
 from services.tickets.sla.policy import Policy
 from services.tickets.telling import Change, Row, tell
@@ -77,4 +77,4 @@ def _follow_up(store: TicketStore, policy: Policy, row: Row, change: Change, rat
         assignee=lead if lead != row["requester"] else None,
     )
     key = f"{row['number']}/{cycle_of(row)}"
-    return usecases.open_ticket(store, policy, request, change, source="follow-up", externalref=key)
+    return opening.open_ticket(store, policy, request, change, source="follow-up", externalref=key)

@@ -63,7 +63,7 @@ def pass_on(store: TicketStore, policy: Policy, row: Row, change: Change, *, rea
     """Take a ticket from its holder and give it to another of its group; with nobody there it waits."""
     before = row
     row = place(store, policy, row, change)
-    return _told(store, policy, before, row, change, reason=reason)
+    return told(store, policy, before, row, change, reason=reason)
 
 
 def hand_over(store: TicketStore, policy: Policy, person: Row, change: Change, *, reason: str) -> None:
@@ -119,10 +119,10 @@ def _give(store: TicketStore, policy: Policy, before: Row, person: str | None, c
     moment = max(change.moment, before["changed_at"])
     store.duty.moved(before["assignee"], person)
     row = store.tickets.change(before, assignee=person, waits=False, changed_at=moment)
-    return _told(store, policy, before, row, Change(moment, change.actor), reason=reason)
+    return told(store, policy, before, row, Change(moment, change.actor), reason=reason)
 
 
-def _told(store: TicketStore, policy: Policy, before: Row, row: Row, change: Change, *, reason: str) -> Row:
+def told(store: TicketStore, policy: Policy, before: Row, row: Row, change: Change, *, reason: str) -> Row:
     """Keep and announce a change of hands."""
     if (before["group_name"], before["assignee"]) == (row["group_name"], row["assignee"]):
         return row

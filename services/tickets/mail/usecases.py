@@ -9,7 +9,7 @@ import msgspec
 
 from contracts.gateway import TicketRequested, TicketUpdateRequested
 from contracts.words import Channel
-from services.tickets import usecases
+from services.tickets import opening, usecases
 from services.tickets.attachments.usecases import keep_all
 from services.tickets.sla.policy import Policy
 from services.tickets.telling import Change, Row
@@ -35,7 +35,7 @@ def open_ticket(
         if sender is not None:
             request = msgspec.structs.replace(request, requester=sender["employee_number"])
             change = replace(change, actor=sender["employee_number"])
-    number = usecases.open_ticket(store, policy, request, change, source=source, externalref=externalref)
+    number = opening.open_ticket(store, policy, request, change, source=source, externalref=externalref)
     keep_all(store, number, request.attachments, change)
     return number
 

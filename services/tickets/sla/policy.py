@@ -10,6 +10,7 @@ from contracts.tickets import Target
 from contracts.words import TicketState
 from services.tickets.business_time.calendar import Calendar
 from services.tickets.business_time.files import Calendars
+from services.tickets.request_types import RequestType
 from services.tickets.sla.clock import OnChange, OnReopen
 
 #: The fields of a ticket that a service level may ask for; a change of one of them may change the level.
@@ -25,6 +26,7 @@ MATCHED = (
     "problem_code",
     "group_name",
     "requester",
+    "request_type",
 )
 
 
@@ -105,6 +107,19 @@ class Closing:
 
 
 @dataclass(frozen=True, slots=True)
+class SupportLevel:
+    """One level of support (T4). group: who works there; None keeps the ticket's own. auto: a miss escalates.
+
+    allowed_s: its own target, in open seconds of `calendar`; None without one.
+    """
+
+    group: str | None
+    allowed_s: int | None
+    calendar: str
+    auto: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """The policy file: service levels in order, priorities, and which group serves whom."""
 
@@ -117,6 +132,8 @@ class Policy:
     group_leads: Mapping[str, str]
     assignment: Assigning
     closing: Closing
+    support: Mapping[int, SupportLevel]
+    request_types: Mapping[str, RequestType]
     _by_name: dict[str, ServiceLevel] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

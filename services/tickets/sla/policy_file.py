@@ -10,11 +10,21 @@ from typing import Annotated, Any
 import msgspec
 
 from contracts.tickets import Target
-from contracts.words import Channel, TicketState
+from contracts.words import Channel, Secrecy, TicketState
 from eventkit.errors import BadSettings
 from services.tickets.business_time.files import Calendars
+from services.tickets.request_types import OwnField, RequestType
 from services.tickets.sla.clock import OnChange, OnReopen
-from services.tickets.sla.policy import MATCHED, Assigning, Closing, Goal, Policy, ServiceLevel, SkillWanted
+from services.tickets.sla.policy import (
+    MATCHED,
+    Assigning,
+    Closing,
+    Goal,
+    Policy,
+    ServiceLevel,
+    SkillWanted,
+    SupportLevel,
+)
 
 _PRIORITIES = (1, 2, 3, 4)
 #: The fields of a goal beside the priorities: a span for all others, and the calendar.
@@ -69,6 +79,28 @@ class _Closing(msgspec.Struct, forbid_unknown_fields=True):
     follow_up_at_most: Annotated[int, msgspec.Meta(ge=0, le=5)] = 2
 
 
+class _Support(msgspec.Struct, forbid_unknown_fields=True):
+    target: str | None = None
+    group: str | None = None
+    calendar: str | None = None
+    auto: bool = False
+
+
+class _OwnField(msgspec.Struct, forbid_unknown_fields=True):
+    title: str
+    required: bool = False
+    pattern: str | None = None
+
+
+class _RequestType(msgspec.Struct, forbid_unknown_fields=True):
+    title: str
+    fields: dict[str, _OwnField] = {}
+    group: str | None = None
+    priority: _Priority | None = None
+    secrecy: Secrecy | None = None
+    alarm: bool = False
+
+
 class _PolicyFile(msgspec.Struct, forbid_unknown_fields=True):
     default_priority: _Priority
     defaults: _Habits
@@ -79,6 +111,8 @@ class _PolicyFile(msgspec.Struct, forbid_unknown_fields=True):
     group_leads: dict[str, str]
     assignment: _Assigning = msgspec.field(default_factory=_Assigning)
     closing: _Closing = msgspec.field(default_factory=_Closing)
+    support: dict[_Priority, _Support] = {}
+    request_types: dict[str, _RequestType] = {}
 
 
 def read_policy(path: Path, calendars: Calendars) -> Policy:
@@ -94,6 +128,8 @@ def read_policy(path: Path, calendars: Calendars) -> Policy:
     if set(rows) != set(_PRIORITIES) or any(len(row) != 4 for row in rows.values()):
         faults.append("priority_matrix: needs rows 1 to 4 of four priorities each")
     assigning, closing = _assigning(file, calendars, faults), _closing(file, calendars, faults)
+    support = {level: _support(level, given, file, calendars, faults) for level, given in sorted(file.support.items())}
+    types = {name: _request_type(name, given, faults) for name, given in file.request_types.items()}
     if faults:
         raise BadSettings(f"{path}: {'; '.join(faults)}")
     return Policy(
@@ -106,6 +142,8 @@ def read_policy(path: Path, calendars: Calendars) -> Policy:
         file.group_leads,
         assigning,
         closing,
+        support,
+        types,
     )
 
 
@@ -132,6 +170,29 @@ def _closing(file: _PolicyFile, calendars: Calendars, faults: list[str]) -> Clos
         except ValueError as error:
             faults.append(f"closing.silence: {error}")
     return Closing(silence_s, calendar, given.follow_up_at_most)
+
+
+def _support(level: int, given: _Support, file: _PolicyFile, calendars: Calendars, faults: list[str]) -> SupportLevel:
+    calendar = given.calendar or file.defaults.calendar or next(iter(sorted(calendars.named)))
+    allowed_s = None
+    if calendar not in calendars.named:
+        faults.append(f"support.{level}.calendar: no calendar {calendar!r}")
+    elif given.target is not None:
+        try:
+            allowed_s = seconds_of(given.target, calendars.named[calendar].usual_day_s)
+        except ValueError as error:
+            faults.append(f"support.{level}.target: {error}")
+    return SupportLevel(given.group, allowed_s, calendar, given.auto)
+
+
+def _request_type(name: str, given: _RequestType, faults: list[str]) -> RequestType:
+    for field, own in given.fields.items():
+        try:
+            re.compile(own.pattern or "")
+        except re.error as error:
+            faults.append(f"request_types.{name}.fields.{field}.pattern: {error}")
+    fields = {field: OwnField(own.title, own.required, own.pattern) for field, own in given.fields.items()}
+    return RequestType(given.title, fields, given.group, given.priority, given.secrecy, given.alarm)
 
 
 def _conditions(when: Mapping[str, Any], place: str, faults: list[str]) -> dict[str, frozenset[Any]]:

@@ -113,7 +113,7 @@ def restate(store: TicketStore, policy: Policy, row: Row, change: Change) -> Row
     running = {clock.target: clock for clock in clocks_of(store, policy, row)}
     for target, clock in running.items():
         goal = level.goals.get(target)
-        if clock.stopped_at is not None:
+        if clock.stopped_at is not None or target is Target.INTERNAL:
             continue
         if goal is None:
             store.note(row["number"], change.moment, change.actor, f"{target} clock", after="ended", reason=level.name)
@@ -131,6 +131,23 @@ def restate(store: TicketStore, policy: Policy, row: Row, change: Change) -> Row
         row = _put_any(store, policy, row, _begun(policy, row, Target.FIRST_RESPONSE, 1, change.moment), change)
     record_misses(store, policy, row, change)
     return row
+
+
+def level_changed(store: TicketStore, policy: Policy, row: Row, change: Change) -> Row:
+    """Stop the internal clock of the level that a ticket leaves, and start that of the one it enters (T4).
+
+    The row has its new level and `support_cycle`.
+    """
+    before = store.clock_row(row["number"], Target.INTERNAL, row["support_cycle"] - 1)
+    if before is not None:
+        row = stop(store, policy, row, clock_of(before, policy), change)
+    level = policy.support.get(row["support_level"])
+    if level is None or level.allowed_s is None:
+        return row
+    calendar = policy.calendar(level.calendar, row["region"])
+    name = f"support {row['support_level']}"
+    clock = Clock.started(Target.INTERNAL, row["support_cycle"], change.moment, level.allowed_s, calendar, name)
+    return put(store, policy, row, clock, change)
 
 
 def is_matched(fields: Mapping[str, Any]) -> bool:
@@ -201,6 +218,16 @@ def stop(store: TicketStore, policy: Policy, row: Row, clock: Clock, change: Cha
     return row
 
 
+def end_clocks(store: TicketStore, policy: Policy, row: Row, change: Change, *, reason: str) -> Row:
+    """End every clock of a ticket without an outcome."""
+    for clock in clocks_of(store, policy, row):
+        if clock.stopped_at is None:
+            noted = {"after": "ended", "reason": reason}
+            store.note(row["number"], change.moment, change.actor, f"{clock.target} clock", **noted)
+            row = put(store, policy, row, clock.stopped(change.moment), change)
+    return row
+
+
 def record_misses(store: TicketStore, policy: Policy, row: Row, change: Change) -> None:
     """Record the targets that were missed before a change; in live operation their timers were here first."""
     for clock in clocks_of(store, policy, row):
@@ -228,7 +255,10 @@ def put(store: TicketStore, policy: Policy, row: Row, clock: Clock, change: Chan
     store.put_clock(row["number"], clock.target, clock.cycle, _values(clock), is_new=is_new)
     if not change.history:
         _arm(store, policy, row, clock)
-    return store.tickets.change(row, **{_DUE_COLUMNS[clock.target]: clock.due_at})
+    if clock.target in _DUE_COLUMNS:
+        row = store.tickets.change(row, **{_DUE_COLUMNS[clock.target]: clock.due_at})
+    running = [one.due_at for one in clocks_of(store, policy, row) if one.runs]
+    return store.tickets.change(row, due_next_at=min(running, default=None))
 
 
 def _arm(store: TicketStore, policy: Policy, row: Row, clock: Clock) -> None:

@@ -141,7 +141,7 @@ CREATE INDEX missing_answer_open ON missing_answer (count, id) WHERE resolved_at
 
 COMMENT ON TABLE missing_answer IS 'Questions that nobody has answered yet (K7)';
 
-COMMENT ON COLUMN missing_answer.key IS 'the problem code, or the normalised question';
+COMMENT ON COLUMN missing_answer.key IS 'the problem code, else the id: what people write is only hashed';
 
 COMMENT ON COLUMN missing_answer.example_by IS 'who wrote the example, so that it can be erased';
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from alembic import op
 
-revision = "t0006"
-down_revision: str | None = "t0005"
+revision = "t0009"
+down_revision: str | None = "t0008"
 branch_labels = None
 depends_on = None
 

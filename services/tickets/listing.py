@@ -1,0 +1,135 @@
+"""Lists of tickets: filters, saved views, order by number or by remaining time, and the cursor of the next page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, text
+
+from eventkit.errors import RuleBroken
+from services.tickets.tables import OPEN, ticket
+
+#: What is due within this span, or was already, is due soon.
+DUE_SOON = timedelta(hours=1)
+_EQUAL = ("state", "priority", "assignee", "region", "requester", "channel", "category", "problem_code")
+#: Where a ticket that no clock runs for stands in the order of remaining time.
+_FINISHED = text("state in ('resolved', 'closed')")
+_NEVER = datetime.fromisoformat("9999-12-31T00:00:00+00:00")
+
+
+class View(StrEnum):
+    """A saved view; each is of open tickets only."""
+
+    MINE = "mine"  # 我的
+    GROUP = "group"  # 本组
+    DUE_SOON = "due_soon"  # 即将超时
+    UNASSIGNED = "unassigned"  # 待分派
+
+
+class Order(StrEnum):
+    """In which order a list comes."""
+
+    NUMBER = "number"  # the newest first
+    DUE = "due"  # by remaining time, the most overdue first
+
+
+class Page(NamedTuple):
+    """One page. next_cursor: None on the last one."""
+
+    rows: list[dict[str, Any]]
+    next_cursor: str | None
+
+
+def page_of(
+    connection: Connection, scope: Mapping[str, Any], arguments: Mapping[str, Any], now: datetime, limit: int
+) -> Page:
+    """Return a page of the tickets that a scope reaches, without locking them.
+
+    arguments: `filters`, `view`, `sort` and `cursor` as a caller gives them. Raises RuleBroken naming what is wrong.
+    """
+    order = _word(Order, arguments.get("sort") or Order.NUMBER, "sort")
+    statement = select(ticket).where(scope_condition(scope), *_conditions(arguments.get("filters") or {}))
+    if arguments.get("view"):
+        statement = statement.where(*_view(_word(View, arguments["view"], "view"), scope, now))
+    statement = _ordered(statement, order, arguments.get("cursor")).limit(limit + 1)
+    rows = [dict(row) for row in connection.execute(statement).mappings()]
+    page = rows[:limit]
+    return Page(page, _cursor(order, page[-1]) if len(rows) > limit else None)
+
+
+def _word(kind: type[StrEnum], given: str, field: str) -> Any:
+    try:
+        return kind(given)
+    except ValueError:
+        raise RuleBroken(f"{given!r} is not one of {', '.join(kind)}", field=field) from None
+
+
+def _conditions(filters: Mapping[str, Any]) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = [
+        ticket.c[name] == filters[name] for name in _EQUAL if filters.get(name) is not None
+    ]
+    if filters.get("group") is not None:
+        found.append(ticket.c.group_name == filters["group"])
+    if filters.get("open") is not None:
+        found.append(or_(OPEN) if filters["open"] else or_(_FINISHED))
+    if filters.get("q"):
+        pattern = f"%{_escaped(str(filters['q']))}%"
+        exact = or_(ticket.c.number == filters["q"], ticket.c.externalref == filters["q"])
+        found.append(or_(ticket.c.title.ilike(pattern), ticket.c.description.ilike(pattern), exact))
+    return found
+
+
+def _view(view: View, scope: Mapping[str, Any], now: datetime) -> list[Any]:
+    groups = ticket.c.group_name.in_(list(scope.get("groups") or ()))
+    own = {
+        View.MINE: ticket.c.assignee == scope.get("person"),
+        View.GROUP: groups,
+        View.DUE_SOON: ticket.c.due_next_at <= now + DUE_SOON,
+        View.UNASSIGNED: and_(ticket.c.assignee.is_(None), text("true") if scope.get("kind") == "all" else groups),
+    }
+    return [OPEN, own[view]]
+
+
+def _ordered(statement: Select[Any], order: Order, cursor: str | None) -> Select[Any]:
+    if order is Order.NUMBER:
+        statement = statement.order_by(ticket.c.number.desc())
+        return statement.where(ticket.c.number < cursor) if cursor else statement
+    due = func.coalesce(ticket.c.due_next_at, _NEVER)
+    statement = statement.order_by(due, ticket.c.number)
+    if not cursor:
+        return statement
+    moment, _, number = cursor.partition(" ")
+    try:
+        after = datetime.fromisoformat(moment)
+    except ValueError:
+        raise RuleBroken("is not a cursor of this order", field="cursor") from None
+    return statement.where(or_(due > after, and_(due == after, ticket.c.number > number)))
+
+
+def _cursor(order: Order, last: Mapping[str, Any]) -> str:
+    number = str(last["number"])
+    return number if order is Order.NUMBER else f"{(last['due_next_at'] or _NEVER).isoformat()} {number}"
+
+
+def _escaped(pattern: str) -> str:
+    return pattern.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def scope_condition(scope: Mapping[str, Any]) -> Any:
+    """The same rule as `rules.is_visible`, for the database; a test compares the two."""
+    person_is = scope.get("person")
+    mine = or_(ticket.c.requester == person_is, ticket.c.assignee == person_is) if person_is else text("false")
+    match scope.get("kind"):
+        case "all":
+            return text("true")
+        case "own":
+            return mine
+        case "group":
+            return or_(mine, ticket.c.group_name.in_(list(scope.get("groups") or ())))
+        case "department" if scope.get("department") is not None:
+            # Without a name, equality would become "is null", which is everybody's without a department.
+            return ticket.c.department == scope["department"]
+    return text("false")

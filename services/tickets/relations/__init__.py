@@ -1,0 +1,1 @@
+"""What binds tickets together: links, merging, watchers, and doing one thing to many."""

@@ -1,0 +1,108 @@
+"""What the gateway may ask about what binds tickets together, and about doing one thing to many of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from contracts.markings import ADVICE, marking_in
+from eventkit.errors import NotFound, RuleBroken
+from services.tickets.calls import shown, visible
+from services.tickets.relations import usecases
+from services.tickets.relations.links import LinkKind
+from services.tickets.relations.quick_texts import check_variables
+from services.tickets.sla.policy import Policy
+from services.tickets.telling import Change, Row
+
+if TYPE_CHECKING:
+    from services.tickets.storage import TicketStore
+
+MOST_AT_ONCE = 200
+
+
+def link(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], actor: str | None) -> dict[str, Any]:
+    """Link a ticket to another, or with `remove` take the link away; returns its links."""
+    row, target = _two(store, arguments, "target")
+    kind, change = _kind(arguments["kind"]), Change(store.work.now, actor)
+    if arguments.get("remove"):
+        usecases.unlink(store, policy, row, kind, target["number"], change)
+    else:
+        usecases.link(store, policy, row, kind, target, change)
+    return links(store, arguments)
+
+
+def links(store: TicketStore, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a ticket's links in either direction, its watchers, and its own fields."""
+    row = visible(store, arguments["number"], arguments.get("scope") or {})
+    kept = ("number", "kind", "target", "at", "actor")
+    found = [{name: one[name] for name in kept} for one in store.relations.links_of(row["number"])]
+    return {"number": row["number"], "links": found, "watchers": list(row["watchers"])}
+
+
+def merge(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], actor: str | None) -> dict[str, Any]:
+    """Merge a ticket into another and return it."""
+    row, into = _two(store, arguments, "into")
+    return shown(usecases.merge(store, policy, row, into, Change(store.work.now, actor)))
+
+
+def watch(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], actor: str | None) -> dict[str, Any]:
+    """Let a person, the caller unless told, watch a ticket, or with `remove` no more."""
+    row = visible(store, arguments["number"], arguments.get("scope") or {})
+    scope = arguments.get("scope") or {}
+    person = arguments.get("person") or scope.get("person")
+    if not person:
+        raise RuleBroken("whom?", field="person")
+    if scope.get("kind") == "own" and person != scope.get("person"):
+        raise RuleBroken("only for yourself", field="person")
+    change = Change(store.work.now, actor)
+    do = usecases.unwatch if arguments.get("remove") else usecases.watch
+    row = do(store, policy, row, str(person), change)
+    return {"number": row["number"], "links": [], "watchers": list(row["watchers"])}
+
+
+def each(store: TicketStore, numbers: list[str], do: Callable[[str], Mapping[str, Any]]) -> dict[str, Any]:
+    """Do one thing to many tickets and return what became of each; what is refused for one leaves the others done."""
+    if not 0 < len(numbers) <= MOST_AT_ONCE:
+        raise RuleBroken(f"from 1 to {MOST_AT_ONCE} tickets at once", field="numbers")
+    store.preload(request_keys=[], numbers=numbers, people=[])
+    results: list[dict[str, Any]] = []
+    for number in dict.fromkeys(numbers):
+        mark = store.work.mark()
+        try:
+            do(number)
+            results.append({"number": number, "done": True})
+        except RuleBroken as refused:
+            store.work.undo(mark)
+            results.append({"number": number, "done": False, "field": refused.field, "reason": str(refused)})
+    return {"results": results, "done": sum(bool(one["done"]) for one in results)}
+
+
+def quick_texts(store: TicketStore) -> dict[str, Any]:
+    """Return every quick text."""
+    return {"items": [{"name": one["name"], "body": one["body"]} for one in store.relations.quick_texts()]}
+
+
+def put_quick_text(store: TicketStore, arguments: Mapping[str, Any], actor: str | None) -> dict[str, Any]:
+    """Write a quick text; an empty one is taken away. Raises RuleBroken for an unknown variable."""
+    body = str(arguments["body"])
+    check_variables(body)
+    if marking := marking_in(body):
+        raise RuleBroken(f"{marking}：{ADVICE}", field="body")
+    store.relations.put_quick_text(str(arguments["name"]), body, store.work.now, actor)
+    return {"name": arguments["name"], "body": body}
+
+
+def _two(store: TicketStore, arguments: Mapping[str, Any], field: str) -> tuple[Row, Row]:
+    scope = arguments.get("scope") or {}
+    row = visible(store, arguments["number"], scope)
+    try:
+        return row, visible(store, arguments[field], scope)
+    except NotFound:
+        raise RuleBroken(f"no ticket {arguments[field]}", field=field) from None
+
+
+def _kind(given: str) -> LinkKind:
+    try:
+        return LinkKind(given)
+    except ValueError:
+        raise RuleBroken(f"{given!r} is not one of {', '.join(LinkKind)}", field="kind") from None

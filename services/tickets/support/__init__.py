@@ -1,0 +1,1 @@
+"""Levels of support (T4): key user, specialist, technical team, vendor; how a ticket climbs them, and who held it."""

@@ -1,0 +1,134 @@
+"""Levels of support (T4) on a real broker and database: key user, escalation, the vendor's part, the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from contracts.gateway import PersonChanged
+from eventkit.errors import RuleBroken
+from tests.eventkit.desk import Desk, eventually, reported
+from tests.tickets.stories import asked, engineer, told, types
+
+SUPPORT = """support:
+  1: {target: 30m, auto: true}
+  2: {target: 2h, auto: true}
+  3: {group: 技术支持组, target: 1h}
+  4: {group: 厂商组, target: 48h}
+default_group"""
+
+
+@pytest.fixture
+def desk(desk_under: Callable[..., Desk]) -> Desk:
+    desk = desk_under({"default_group": SUPPORT})
+    desk.publish(engineer("E21", "华东支持组"), engineer("E31", "技术支持组"), engineer("E41", "厂商组"))
+    return desk
+
+
+@pytest.fixture
+def call(desk: Desk, calling: Callable[[Desk], Any]) -> Any:
+    call = calling(desk)
+    eventually(lambda: desk.one("select count(*) from person") == 3)
+    return call
+
+
+def missed_internal_cycles(desk: Desk) -> list[int]:
+    return [data["cycle"] for kind, data in told(desk) if (kind, data.get("target")) == ("sla.breached", "internal")]
+
+
+def level_and_holder(desk: Desk) -> list[Any]:
+    return [
+        (row.support_level, row.group_name, row.assignee) for row in desk.rows("select * from ticket order by number")
+    ]
+
+
+def test_a_ticket_is_escalated_by_hand_to_the_next_level_with_a_target_of_its_own(desk: Desk, call: Any) -> None:
+    number = call("open_ticket", title="打不开", region="华东")["number"]
+    call("escalate_ticket", number=number, reason="要看日志")
+    assert level_and_holder(desk) == [(3, "技术支持组", "E31")]
+    [escalated] = [data for kind, data in told(desk) if kind == "ticket.escalated"]
+    assert (escalated["level"], escalated["previous_level"], escalated["reason"]) == (3, 2, "要看日志")
+    internal = [one for one in call("explain_sla", number=number)["clocks"] if one["target"] == "internal"]
+    assert [(one["cycle"], one["state"]) for one in internal] == [(1, "met"), (2, "running")]
+    assert [one["target_s"] for one in internal] == [7200, 3600]
+
+
+def test_a_missed_internal_target_escalates_by_itself_once(desk: Desk, call: Any) -> None:
+    now = datetime.now(UTC)
+    desk.publish(asked("ERP-1", time=now - timedelta(hours=2, seconds=1), arrived_at=now))
+    eventually(lambda: level_and_holder(desk) == [(3, "技术支持组", "E31")])
+    assert types(desk).count("ticket.escalated") == 1
+    # The third level has no `auto`: its miss is told, and the ticket stays.
+    with desk.engine.begin() as connection:
+        connection.exec_driver_sql("update eventkit.timer set due_at = now() where key like '%%internal/2'")
+    eventually(
+        lambda: (
+            [data["cycle"] for kind, data in told(desk) if kind == "sla.breached" and data["target"] == "internal"]
+            == [1, 2]
+        )
+    )
+    assert level_and_holder(desk) == [(3, "技术支持组", "E31")]
+
+
+def test_a_departments_key_user_is_its_first_helper(desk: Desk, call: Any) -> None:
+    data = PersonChanged(employee_number="E71", version=1, name="小王", roles=("key_user",), department="财务部")
+    desk.publish(reported(data, "E71"))
+    eventually(lambda: desk.one("select count(*) from person where is_key_user") == 1)
+    first = call("open_ticket", title="打不开", region="华东", department="财务部")["number"]
+    # Nobody is their own first helper, and other departments have none.
+    call("open_ticket", title="打不开", region="华东", department="财务部", requester="E71")
+    call("open_ticket", title="打不开", region="华东", department="采购部")
+    assert [holder for *_, holder in level_and_holder(desk)] == ["E71", "E21", "E21"]
+    assert [level for level, *_ in level_and_holder(desk)] == [1, 2, 2]
+    call("escalate_ticket", number=first, reason="不会")
+    assert level_and_holder(desk)[0] == (2, "华东支持组", "E21")
+
+
+def test_the_vendors_number_promise_and_root_cause_are_kept(desk: Desk, call: Any) -> None:
+    number = call("open_ticket", title="打不开", region="华东")["number"]
+    promised = (datetime.now(UTC) + timedelta(days=2)).isoformat()
+    shown = call("escalate_ticket", number=number, level=4, reason="硬件坏了", vendor="某厂", promised_at=promised)
+    assert shown["state"] == "awaiting_vendor"
+    found = call("note_vendor", number=number, vendor_number="V-77", root_cause="电源")
+    found = call("ticket_support", number=number)
+    assert (found["level"], found["vendor"], found["vendor_number"], found["root_cause"]) == (4, "某厂", "V-77", "电源")
+    assert datetime.fromisoformat(found["promised_at"]) == datetime.fromisoformat(promised)
+    fields = [one["field"] for one in call("ticket_changes", number=number)["items"]]
+    assert {"support_level", "vendor", "promised_at", "vendor_number", "root_cause"} <= set(fields)
+
+
+def test_a_visit_on_site_has_an_appointment_that_is_not_over(call: Any) -> None:
+    number = call("open_ticket", title="打不开", region="华东")["number"]
+    soon = (datetime.now(UTC) + timedelta(hours=3)).isoformat()
+    call("diagnose_ticket", number=number, mode="on_site", appointment_at=soon)
+    assert call("ticket_support", number=number)["diagnosis_mode"] == "on_site"
+    with pytest.raises(RuleBroken) as caught:
+        call("diagnose_ticket", number=number, mode="on_site", appointment_at="2020-01-01T00:00:00Z")
+    assert caught.value.field == "appointment_at"
+
+
+@pytest.mark.parametrize("level", [1, 2])
+def test_nobody_escalates_down(call: Any, level: int) -> None:
+    number = call("open_ticket", title="打不开", region="华东")["number"]
+    with pytest.raises(RuleBroken) as caught:
+        call("escalate_ticket", number=number, level=level, reason="x")
+    assert caught.value.field == "level"
+
+
+def test_the_ledger_adds_up_to_the_life_to_the_second(desk: Desk, call: Any) -> None:
+    now = datetime.now(UTC)
+    desk.publish(asked("ERP-1", time=now - timedelta(minutes=90), arrived_at=now))
+    number = eventually(lambda: call("list_tickets")["items"])[0]["number"]
+    call("escalate_ticket", number=number, reason="要看日志")
+    call("resolve_ticket", number=number, solution="重启")
+    call("close_ticket", number=number)
+    row = desk.rows("select opened_at, closed_at from ticket")[0]
+    ledger = call("ticket_ledger", number=number)
+    life_s = (row.closed_at - row.opened_at).total_seconds()
+    assert ledger["life_s"] == pytest.approx(life_s, abs=1e-3)
+    for sums in ledger["sums"].values():
+        assert sum(sums.values()) == pytest.approx(life_s, abs=1e-3)
+    assert set(ledger["sums"]["level"]) == {"2", "3"}
