@@ -233,6 +233,42 @@ def test_what_cannot_be_read_is_shown_to_a_person_whole(reader: Reader, raw: byt
     assert len(reader.mailroom.lying_in("Liaison.Problem")) == 1
 
 
+_FROM = b"From: a@example.invalid\r\n"
+_NESTED = b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n"
+_HOSTILE = {
+    "NUL": b"From: a\x00b@example.invalid\r\nMessage-ID: <\x00\xff@x>\r\nPrecedence: \x00bulk\r\n\r\n\x00x",
+    "surrogates": _FROM + b"Subject: \xed\xa0\x80 =?utf-8?B?7aCA?=\r\n\r\n\xed\xa0\x80",
+    "nested": _FROM + b"".join(_NESTED % (number, number) for number in range(3000)),
+    "header without end": _FROM + b"Subject: " + b"x" * 150_000 + b"\r\n\r\nx",
+}
+
+
+@pytest.mark.parametrize("raw", [pytest.param(raw, id=name) for name, raw in _HOSTILE.items()])
+def test_hostile_mails_stop_nothing(reader: Reader, raw: bytes) -> None:
+    reader.mailroom.put(raw, mail(subject="打印机"))
+    reader.look()
+    assert [data["title"] for _, data in reader.told()][-1] == "打印机"
+    assert len(reader.rows()) == 2
+    assert reader.mailroom.lying_in() == []
+
+
+def test_what_nobody_foresaw_is_shown_to_a_person_and_the_next_mail_is_read(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(mail: Any) -> None:
+        raise ZeroDivisionError
+
+    reader.mailroom.put(mail())
+    with monkeypatch.context() as patch:
+        patch.setattr("services.gateway.mail.usecases.keep_out", fails)
+        reader.look()
+    reader.mailroom.put(mail())
+    reader.look()
+    assert [row.became for row in reader.rows()] == ["unreadable", "request"]
+    assert "ZeroDivisionError" in reader.told()[0][1]["description"]
+    assert len(reader.mailroom.lying_in("Liaison.Problem")) == 1
+
+
 def test_a_mail_that_is_too_large_is_left_whole_and_told_of(reader: Reader) -> None:
     reader.mailroom.put(mail("很大", subject="大邮件", files=(("a.zip", "application/zip", b"PK" * MANY),)))
     reader.look()

@@ -90,11 +90,27 @@ def test_html_stands_in_for_a_missing_text() -> None:
         ("答<blockquote>问<blockquote>早</blockquote></blockquote>", "答\n> 问\n>> 早"),
         ("<table><tr><td>甲</td><td>乙</td></tr></table>", "甲 乙"),
         ("a &lt; b &amp; c <unclosed <b", "a < b & c"),
+        ("<!DOCTYPE html><?xml x?><![if !mso]>一<!-- <p>二</p> -->三<!-- ohne Ende", "一三"),
+        ("<p class='x' title=\"y\">一</p>\n\n  <p>二</p>", "一\n二"),
+        ("1 < 2", "1 < 2"),
         ("<pre>x\n  y</pre>", "x\ny"),
     ],
 )
 def test_html_becomes_lines(html: str, text: str) -> None:
     assert plain_text(html).startswith(text)
+
+
+@pytest.mark.parametrize(
+    "piece", ["<!--", "<a ", "&", "<![", "<", "<script", "</", "<p x='", "&#", "<br>", "<blockquote>"]
+)
+def test_hostile_markup_is_read_in_no_time(piece: str) -> None:
+    assert isinstance(plain_text(piece * (500_000 // len(piece))), str)
+
+
+@pytest.mark.parametrize("piece", [b"a,", b"=?utf-8?B?", b"<a", b'"', b"(", b"\r\n "])
+def test_hostile_headers_are_read_in_no_time(piece: bytes) -> None:
+    found = head_of(b"From: " + piece * 100_000 + b"\r\nSubject: " + piece * 100_000 + b"\r\n\r\n")
+    assert isinstance(found.subject, str)
 
 
 def test_file_names_in_every_encoding_are_read() -> None:

@@ -10,8 +10,10 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError
 
 from eventkit.blobs import BlobStore
+from eventkit.database import is_lost_connection, is_serialization_failure
 from eventkit.errors import Unavailable
 from eventkit.firing import Loop
 from eventkit.telemetry import log
@@ -110,7 +112,25 @@ class MailDoor:
                 # Taken before, by a process that ended before it could put the mail away.
                 mailbox.put_away(uid, DONE)
             else:
-                self._take(mailbox, uid)
+                self._take_or_show(mailbox, uid)
+
+    def _take_or_show(self, mailbox: Mailbox, uid: int) -> None:
+        """Take a message; one that cannot be taken for a reason that nobody foresaw is shown to a person."""
+        try:
+            self._take(mailbox, uid)
+        except Unavailable:
+            raise
+        except DBAPIError as error:
+            if is_lost_connection(error) or is_serialization_failure(error):
+                raise
+            self._show(mailbox, uid, error)
+        except Exception as error:  # Whatever somebody sends, the next mail must be read.
+            self._show(mailbox, uid, error)
+
+    def _show(self, mailbox: Mailbox, uid: int, error: Exception) -> None:
+        log.error("a mail cannot be taken", extra={"uid": uid, "error": type(error).__name__})
+        head = reading.head_of(f"Message-ID: <{mailbox.validity}.{uid}@mailbox>\r\n\r\n".encode())
+        self._hand_over(mailbox, uid, head, b"", f"taking it failed: {type(error).__name__}")
 
     def _take(self, mailbox: Mailbox, uid: int) -> None:
         size = mailbox.size(uid)
@@ -126,11 +146,8 @@ class MailDoor:
             return
         try:
             mail = reading.read(raw)
-        except reading.Unreadable as error:
+        except (reading.Unreadable, RecursionError) as error:
             self._hand_over(mailbox, uid, reading.head_of(raw), raw, str(error))
-        except Exception as error:  # Whatever somebody sends, the next mail must be read.
-            log.exception("a mail cannot be read")
-            self._hand_over(mailbox, uid, reading.head_of(raw), raw, f"reading it failed: {type(error).__name__}")
         else:
             self._take_read(mailbox, uid, mail)
 

@@ -14,6 +14,7 @@ from email import message_from_bytes, policy
 from email.errors import HeaderParseError
 from email.header import decode_header
 from email.message import Message
+from email.parser import BytesHeaderParser
 from email.utils import collapse_rfc2231_value, getaddresses
 from hashlib import sha256
 from mimetypes import guess_extension
@@ -24,6 +25,11 @@ from services.gateway.mail.markup import plain_text
 _MAX_PARTS = 200
 _MAX_DEPTH = 20
 _MAX_ADDRESS = 254
+#: A header is read so far, and all of them together, bytes: a longer one is an attack.
+_MAX_HEADER = 10_000
+_MAX_HEAD = 256 * 1024
+#: A text is read so far, characters; the whole mail stays in the mailbox.
+_MAX_TEXT = 500_000
 _FOLD = re.compile(r"[\r\n]+([ \t])")
 _IDS = re.compile(r"<([^<>\s]{1,500})>")
 _ADDRESS = re.compile(r"[^@\s<>()\[\]]+@[^@\s<>()\[\]]+")
@@ -84,10 +90,11 @@ class Mail:
 
 def head_of(raw: bytes) -> Mail:
     """Return what the header alone says; text and files are empty. Raises nothing."""
-    parsed = message_from_bytes(raw, policy=policy.compat32)
+    # Its parts are not looked into: whatever they are made of, the header can be read.
+    parsed = BytesHeaderParser(policy=policy.compat32).parsebytes(raw[:_MAX_HEAD])
     headers: dict[str, str] = {}
     for name, value in parsed.raw_items():
-        headers.setdefault(name.lower(), words_of(value))
+        headers.setdefault(name.lower(), _printable(words_of(value[:_MAX_HEADER])))
     [message_id] = _IDS.findall(headers.get("message-id", ""))[:1] or [""]
     sender_name, sender = _sender(headers)
     answers = [*_IDS.findall(headers.get("in-reply-to", "")), *_IDS.findall(headers.get("references", ""))[::-1]]
@@ -178,8 +185,13 @@ def _sender(headers: Mapping[str, str]) -> tuple[str, str]:
     return "", ""
 
 
+def _printable(text: str) -> str:
+    """Return a header's text without what no database takes and no eye sees."""
+    return "".join(one if one.isprintable() else " " for one in text)
+
+
 def _line(text: str) -> str:
-    return " ".join("".join(one if one.isprintable() else " " for one in text).split())
+    return " ".join(_printable(text).split())
 
 
 def _leaves(part: Message, depth: int) -> Iterator[Message]:
@@ -217,7 +229,7 @@ def _text_of(part: Message) -> str | None:
     if kind not in ("text/plain", "text/html") or part.get_content_disposition() == "attachment" or _named(part):
         return None
     body = part.get_payload(decode=True)
-    text = decoded(body if isinstance(body, bytes) else b"", part.get_content_charset())
+    text = decoded(body if isinstance(body, bytes) else b"", part.get_content_charset())[:_MAX_TEXT]
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "")
     return plain_text(text) if kind == "text/html" else text
 

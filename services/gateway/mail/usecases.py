@@ -71,8 +71,10 @@ class Content:
 def keep_files(mail: Mail, blobs: BlobStore | None, guards: Guards) -> Content:
     """Keep a mail's files, outside of any transaction, and return what it says, with why some were not kept.
 
-    Raises Unavailable.
+    What is surely ignored leaves nothing. Raises Unavailable.
     """
+    if isinstance(rules.judge(mail, own_addresses=guards.own_addresses, sent_last_hour=0), Ignored):
+        return Content("", ())
     attached, left_out = [], []
     for number, file in enumerate(mail.files, 1):
         name = files.file_name(file.name)

@@ -33,6 +33,8 @@ _OTHER_FIELD = re.compile(
     re.IGNORECASE,
 )
 _WITHIN_LINES = 5
+#: A longer line is no heading, and would take the patterns too long.
+_LONGEST_HEADING = 300
 #: A line that a mail program puts under everything.
 _SENT_BY = re.compile(
     r"^[<\[(]?\s*(发自(我的|手机|网易|新浪|腾讯|企业微信|飞书|钉钉|Foxmail|Outlook|iPhone|iPad|华为|小米|vivo|OPPO|荣耀)?.{0,40}"
@@ -82,8 +84,10 @@ def _is_quoted(line: str) -> bool:
 def _begins_quote(lines: list[str], number: int) -> bool:
     """Tell whether an earlier mail begins at a line; its heading may be folded into two or three."""
     line = lines[number].strip().lstrip("> ").strip()
-    if not line or _QUOTE_BEGINS.match(line):
-        return bool(line)
+    if not line or len(line) > _LONGEST_HEADING:
+        return False
+    if _QUOTE_BEGINS.match(line):
+        return True
     if _FROM.match(line):
         return any(_OTHER_FIELD.match(one.lstrip("> ")) for one in lines[number + 1 : number + _WITHIN_LINES])
     return _MOMENT_BEGINS.match(line) is not None and _is_folded_heading(line, lines[number + 1 : number + 3])
@@ -93,7 +97,7 @@ def _is_folded_heading(line: str, following: list[str]) -> bool:
     for one in following:
         if not one.strip():
             return False
-        line = f"{line} {one.strip().lstrip('> ')}"
+        line = f"{line} {one.strip().lstrip('> ')}"[:_LONGEST_HEADING]
         if _QUOTE_BEGINS.match(line):
             return True
     return False
