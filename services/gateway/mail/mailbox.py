@@ -159,10 +159,14 @@ class Mailbox:
 
 
 def _connected(address: MailboxAddress) -> imaplib.IMAP4:
+    """Return a connection, encrypted when the server can: the password is not shown to others without need."""
+    context = ssl.create_default_context()
     if address.secure:
-        context = ssl.create_default_context()
         return imaplib.IMAP4_SSL(address.host, address.port, ssl_context=context, timeout=TIMEOUT_S)
-    return imaplib.IMAP4(address.host, address.port, timeout=TIMEOUT_S)
+    server = imaplib.IMAP4(address.host, address.port, timeout=TIMEOUT_S)
+    if "STARTTLS" in server.capabilities:
+        server.starttls(context)
+    return server
 
 
 @contextmanager
