@@ -178,7 +178,7 @@ STORIES: tuple[Fires | Quiet, ...] = (
     Fires(
         "MailboxAway",
         {'liaison_gateway_mailbox_up{job="gateway", instance="a"}': "1x4 0x20 1x30"},
-        15,
+        14,
         17,
         27,
         "邮箱无法读取 / the mailbox cannot be read",
