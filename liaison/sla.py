@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any, BinaryIO
 from zoneinfo import ZoneInfo
 
@@ -17,13 +18,20 @@ from liaison.installation import Installation
 from liaison.terminal import console
 from liaison.transactions import transaction
 from services.tickets.business_time.cases import answer
-from services.tickets.business_time.files import read_calendars
+from services.tickets.business_time.files import SHIPPED, load_calendars, read_calendars
 from services.tickets.business_time.parts import Fault
 from services.tickets.settings import Settings
+from services.tickets.sla import change_plan
 from services.tickets.sla.calls import explain_ticket
+from services.tickets.sla.change_plan import Move
+from services.tickets.sla.policy import Policy
+from services.tickets.sla.policy_file import read_policy
+from services.tickets.sla.usecases import clocks_of
 from services.tickets.storage import TicketStore
 
-_TARGETS = {"first_response": "首次响应", "next_response": "再次响应", "solution": "解决"}
+_BATCH = 500
+_MOST_SHOWN = 200
+_TARGETS = {"internal": "内部", "first_response": "首次响应", "next_response": "再次响应", "solution": "解决"}
 _STATES = {"running": "计时中", "paused": "暂停", "met": "已达成", "missed": "已超时"}
 
 
@@ -113,3 +121,66 @@ def _by_calendar(faults: Sequence[Fault]) -> dict[str, str]:
     for fault in faults:
         wrong[fault.calendar] = "; ".join(filter(None, (wrong.get(fault.calendar), fault.told())))
     return wrong
+
+
+@sla.command(name="plan-change")
+@click.argument("policy", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--calendars", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Also with these calendar files."
+)
+@click.option("--apply", "apply_now", is_flag=True, help="Apply it, after the service was started with the same files.")
+def plan_change(policy: Path, calendars: Path | None, apply_now: bool) -> None:
+    """Show which clocks that run would move, and which would be missed, under the policy file POLICY.
+
+    With --apply they do; of what was due more than 5 minutes before, nobody is told.
+    """
+    new = read_policy(policy, load_calendars(calendars or SHIPPED))
+    moves: list[Move] = []
+    with console.status("looking at open tickets") as status:
+        for done, batch in enumerate(_by_batches(new, apply_now), start=1):
+            moves += batch
+            status.update(f"{done * _BATCH} open tickets looked at, {len(moves)} clocks move")
+    if moves:
+        console.print(_moves_table(moves[:_MOST_SHOWN]))
+    if len(moves) > _MOST_SHOWN:
+        console.print(f"… and {len(moves) - _MOST_SHOWN} more")
+    tickets = {move.number for move in moves}
+    missed = sum(move.misses for move in moves)
+    verb = "moved" if apply_now else "would move"
+    console.print(f"{len(moves)} clocks of {len(tickets)} tickets {verb}; {missed} of them past their due moment")
+
+
+def _by_batches(policy: Policy, apply_now: bool) -> Iterator[list[Move]]:
+    """Yield the moves of the open tickets, a transaction for each batch of them."""
+    after = ""
+    installation = Installation.load()
+    while True:
+        with transaction(installation, "tickets") as work:
+            store = TicketStore(work)
+            numbers = store.open_numbers(after, _BATCH)
+            store.preload(request_keys=[], numbers=numbers, people=[])
+            rows = [row for number in numbers if (row := store.tickets.get(number)) is not None]
+            if apply_now:
+                found = [move for row in rows for move in change_plan.apply(store, policy, row, work.now)]
+            else:
+                found = [
+                    move
+                    for row in rows
+                    for move in change_plan.moves_of(policy, row, clocks_of(store, policy, row), work.now)
+                ]
+        if not numbers:
+            return
+        after = numbers[-1]
+        yield found
+
+
+def _moves_table(moves: Sequence[Move]) -> Table:
+    table = Table("工单", "时限", "原期限", "新期限", "")
+    for move in moves:
+        before, after = (
+            one.due_at.astimezone(move.after.calendar.zone).strftime("%Y-%m-%d %H:%M:%S")
+            for one in (move.before, move.after)
+        )
+        target = _TARGETS.get(move.after.target, str(move.after.target))
+        table.add_row(move.number, target, before, after, "[red]将超时[/red]" if move.misses else "")
+    return table

@@ -216,6 +216,9 @@ def recipients(
     rules: of this event's type, the most urgent first. manager_of: an employee's manager, None when unknown.
     A role that nobody holds tells nobody; rules with `when: nobody_…` see to it that somebody still learns.
     """
+    if getattr(fact, "retroactive", False):
+        # Found long after it was due, when a log was replayed or a policy changed: nobody can act on it any more.
+        return {}
     assignee: str | None = getattr(fact, "assignee", None)
     told: dict[tuple[str, Medium], Rule] = {}
     for rule in rules:

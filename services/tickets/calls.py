@@ -94,6 +94,19 @@ def list_tickets(store: TicketStore, arguments: Mapping[str, Any]) -> dict[str, 
     return {"items": [shown(row) for row in page.rows], "next_cursor": page.next_cursor}
 
 
+def statistics(store: TicketStore, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the figures of a period (T6). Raises RuleBroken for moments that are none, or a period that ends first."""
+    moments = {}
+    for name in ("begin_at", "end_at"):
+        try:
+            moments[name] = msgspec.convert(arguments.get(name), datetime)
+        except msgspec.ValidationError as error:
+            raise RuleBroken(str(error), field=name) from None
+    if moments["end_at"] <= moments["begin_at"]:
+        raise RuleBroken("must be after the begin", field="end_at")
+    return moments | store.statistics(arguments.get("scope") or {}, moments["begin_at"], moments["end_at"])
+
+
 def bring_to(
     store: TicketStore,
     policy: Policy,

@@ -11,6 +11,8 @@ from eventkit.service import Configured, Stored, answers
 from services.tickets import calls
 from services.tickets.closing import calls as closing_calls
 from services.tickets.duty import calls as duty_calls
+from services.tickets.register import calls as register_calls
+from services.tickets.register.storage import RegisterStore
 from services.tickets.relations import calls as relation_calls
 from services.tickets.settings import Settings
 from services.tickets.storage import TicketStore
@@ -37,6 +39,7 @@ class DeskCalls:
     """What the desk's people and requesters ask about a ticket that is there."""
 
     store: TicketStore = Stored(TicketStore)
+    register: RegisterStore = Stored(RegisterStore)
     settings: Settings = Configured(Settings.from_env)
 
     @answers(command=True, emits=LIFE)
@@ -94,6 +97,26 @@ class DeskCalls:
     def put_quick_text(self, arguments: Mapping[str, Any]) -> Any:
         """Write a quick text."""
         return relation_calls.put_quick_text(self.store, arguments, self.store.work.actor)
+
+    @answers()
+    def ticket_statistics(self, arguments: Mapping[str, Any]) -> Any:
+        """Show the figures of a period."""
+        return calls.statistics(self.store, arguments)
+
+    @answers(command=True)
+    def put_register_entry(self, arguments: Mapping[str, Any]) -> Any:
+        """Write a problem or a risk."""
+        return register_calls.put(self.register, arguments, self.store.work.actor)
+
+    @answers()
+    def get_register_entry(self, arguments: Mapping[str, Any]) -> Any:
+        """Show a problem or a risk with its changes."""
+        return register_calls.get(self.register, arguments)
+
+    @answers()
+    def list_register(self, arguments: Mapping[str, Any]) -> Any:
+        """Show problems and risks, the gravest first."""
+        return register_calls.listed(self.register, arguments)
 
     @answers()
     def ticket_for_requester(self, arguments: Mapping[str, Any]) -> Any:

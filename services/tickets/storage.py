@@ -18,7 +18,9 @@ from services.tickets.listing import Page, page_of
 from services.tickets.mail.storage import Senders
 from services.tickets.relations.storage import RelationStore
 from services.tickets.rules import FINISHED
+from services.tickets.statistics import statistics
 from services.tickets.tables import (
+    OPEN,
     clock,
     metadata,
     person,
@@ -164,6 +166,15 @@ class TicketStore:
         """Return a page of tickets; see `listing`."""
         return page_of(self.work.connection, scope, arguments, self.work.now, limit)
 
+    def statistics(self, scope: Mapping[str, Any], begin_at: datetime, end_at: datetime) -> dict[str, Any]:
+        """Return the figures of a period; see `statistics`."""
+        return statistics(self.work.connection, scope, begin_at, end_at, self.work.now)
+
+    def open_numbers(self, after: str, limit: int) -> list[str]:
+        """Return numbers of open tickets, in order, those after one."""
+        statement = select(ticket.c.number).where(OPEN, ticket.c.number > after, ~ticket.c.history)
+        return list(self.work.connection.execute(statement.order_by(ticket.c.number).limit(limit)).scalars())
+
     def has_queue(self, group: str) -> bool:
         """Tell whether tickets wait in a group's queue, this transaction's among them."""
         if group not in self._queues:
@@ -228,6 +239,7 @@ FORGET = (
     "update ticket_change set after = '' where field = 'attachment'"
     " and (actor = :number or number in (select number from ticket where requester = :number))",
     "update ticket set mail_from = null where mail_from = (select email from person where employee_number = :number)",
+    "update register_entry set owner = '' where owner = :number",
     "delete from person where employee_number = :number",
     "update ticket set description = '', fields = '{}' where requester = :number",
     "update ticket set watchers = array_remove(watchers, :number) where :number = any(watchers)",

@@ -84,6 +84,7 @@ ticket = Table(
     Index("ticket_open_by_assignee", "assignee", postgresql_where=OPEN),
     Index("ticket_open_by_next", "due_next_at", "number", postgresql_where=OPEN),
     Index("ticket_open_by_due", "due_solution_at", "number", postgresql_where=OPEN),
+    Index("ticket_by_opening", "opened_at"),
     Index("ticket_waiting", "group_name", postgresql_where=text("waits")),
     Index("ticket_by_requester", "requester", "number"),
     Index("ticket_by_group", "group_name", "number"),

@@ -145,6 +145,35 @@ LINK = {"number": "T1", "kind": "child_of", "target": "T2", "at": "2026-01-01T00
 LINKS: dict[str, Any] = {"number": "T1", "links": [LINK], "watchers": ["E7"]}
 MANY: dict[str, Any] = {"results": [{"number": "T1", "done": True, "field": None, "reason": None}], "done": 1}
 QUICK_TEXT = {"name": "restart", "body": "请重启"}
+STATISTICS: dict[str, Any] = {
+    "begin_at": "2026-01-01T00:00:00Z",
+    "end_at": "2026-02-01T00:00:00Z",
+    "opened": 3,
+    "solved": 2,
+    "missed": 1,
+    "first_contact_share": 0.5,
+    "reopen_share": 0.0,
+    "fault_types": [{"category": "打印", "subcategory": None, "problem_code": "P-1", "tickets": 2}],
+    "bottlenecks": [{"step": "queue", "level": 2, "group": "网络组", "tickets": 1, "seconds": 3600}],
+    "missed_looked_at": 1,
+}
+ENTRY: dict[str, Any] = {
+    "id": "R2026-0001",
+    "kind": "risk",
+    "title": "历史数据未导入",
+    "owner": "E1",
+    "impact": 4,
+    "likelihood": 2,
+    "summary": "",
+    "status": "open",
+    "hotline": None,
+    "measures": "",
+    "due_on": None,
+    "tickets": [],
+    "weight": 8,
+    "changed_at": "2026-01-01T00:00:00Z",
+    "changes": [],
+}
 FOR_REQUESTER: dict[str, Any] = {
     "number": "T2026-000001",
     "title": "打印机坏了 <script>alert(1)</script>",
@@ -167,6 +196,9 @@ _ANSWERS: dict[str, Any] = {
     "show_duty": DUTY,
     "ticket_for_requester": FOR_REQUESTER,
     "ticket_support": SUPPORT,
+    "ticket_statistics": STATISTICS,
+    "get_register_entry": ENTRY,
+    "list_register": {"items": [ENTRY]},
     "ticket_links": LINKS,
     "quick_texts": {"items": [QUICK_TEXT]},
     "ticket_ledger": LEDGER,
@@ -176,6 +208,7 @@ _COMMANDS: dict[str, Any] = {
     "load_roster": {"shifts": 1, "replaced": 0, "groups": ["网络组"]},
     "swap_duty": SWAP,
     "decide_solution": FOR_REQUESTER,
+    "put_register_entry": ENTRY,
     "change_many": MANY,
     "close_many": MANY,
     "link_ticket": LINKS,

@@ -37,6 +37,8 @@ BODIES: dict[str, Any] = {
     "/v1/tickets/{number}/diagnosis": {"mode": "remote"},
     "/v1/tickets/{number}/vendor": {"vendor_number": "V-1"},
     "/v1/tickets/{number}/attachments": {"a file": "of JSON"},
+    "/v1/register": {"kind": "problem", "title": "打印慢", "owner": "E1", "impact": 3},
+    "/v1/register/{entry}": {"status": "closed"},
     "/v1/duty/roster": {"sheet": "组,级别,工号,开始,结束"},
     "/v1/duty/swaps": {
         "group": "网络组",
@@ -94,6 +96,8 @@ def send(door: Door, method: str, path: str, token: str | None) -> int:
         .replace("{article_id}", "A-000001")
         .replace("{token}", Links([LINK_KEY], TICKET, valid_days=1).token({"n": "T2026-000001", "c": 1, "p": "E7"}))
         .replace("{name}", "restart")
+        .replace("{entry}", "R2026-0001")
+        .replace("/statistics/tickets", "/statistics/tickets?begin_at=2026-01-01T00:00:00Z&end_at=2026-02-01T00:00:00Z")
         .replace("{event_id:path}", "never")
         .replace("{code:path}", "FIN-01")
         .replace("{department:path}", "集团/财务部")

@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
-from tests.gateway.desk_stub import CHANGE, COMMENT, DECISION, DUTY, LEDGER, SLA, SUPPORT, SWAP, Tickets
+from tests.gateway.desk_stub import (
+    CHANGE,
+    COMMENT,
+    DECISION,
+    DUTY,
+    ENTRY,
+    LEDGER,
+    SLA,
+    STATISTICS,
+    SUPPORT,
+    SWAP,
+    Tickets,
+)
 from tests.gateway.door import REQUESTED, Door, attributes
 
 SCOPE = {"kind": "all", "person": "E1001", "groups": ["网络组"], "department": "信息部"}
@@ -192,3 +205,20 @@ def test_text_with_a_marking_of_secrecy_is_refused_at_the_door_with_advice(door:
     answer = door.post_binary(attributes(**event), marked)
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "data.description")
     assert "保密规定" in answer.json()["errors"][0]["reason"]
+
+
+def test_statistics_and_the_register_are_asked_for(door: Door, tickets: Tickets) -> None:
+    admin = door.token("admin")
+    period = {"begin_at": "2026-01-01T00:00:00Z", "end_at": "2026-02-01T00:00:00Z"}
+    assert door.ask("GET", f"/v1/statistics/tickets?{urlencode(period)}", admin).json() == STATISTICS
+    assert door.ask("POST", "/v1/register", admin, {"kind": "risk", "title": "x"}).json() == ENTRY
+    assert door.ask("PATCH", "/v1/register/R2026-0001", admin, {"status": "blocked"}).json() == ENTRY
+    assert door.ask("GET", "/v1/register/R2026-0001", admin).json() == ENTRY
+    assert door.ask("GET", "/v1/register?status=blocked", admin).json() == {"items": [ENTRY]}
+    assert [(method, arguments) for method, arguments, _ in tickets.asked] == [
+        ("ticket_statistics", period | {"scope": SCOPE}),
+        ("put_register_entry", {"kind": "risk", "title": "x", "scope": SCOPE}),
+        ("put_register_entry", {"status": "blocked", "id": "R2026-0001", "scope": SCOPE}),
+        ("get_register_entry", {"id": "R2026-0001", "scope": SCOPE}),
+        ("list_register", {"filters": {"status": "blocked"}, "scope": SCOPE}),
+    ]

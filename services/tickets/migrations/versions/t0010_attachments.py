@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from alembic import op
 
-revision = "t0009"
-down_revision: str | None = "t0008"
+revision = "t0010"
+down_revision: str | None = "t0009"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,81 @@
+"""What another policy or calendar would do to the clocks that run, and how it is applied without a storm of notices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from contracts.tickets import SlaBreached, Target
+from services.tickets.business_time.calendar import Calendar
+from services.tickets.sla import usecases
+from services.tickets.sla.clock import Clock, OnChange
+from services.tickets.sla.policy import Policy
+from services.tickets.telling import Change, Row, tell
+
+if TYPE_CHECKING:
+    from services.tickets.storage import TicketStore
+
+#: What was due longer ago than this before a change is applied is recorded and told to nobody.
+QUIET = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A clock whose due moment would be another. misses: it would be past it, and is not now."""
+
+    number: str
+    before: Clock
+    after: Clock
+    misses: bool
+
+
+def moves_of(policy: Policy, row: Row, clocks: Sequence[Clock], now: datetime) -> Iterator[Move]:
+    """Return what becomes of a ticket's clocks under another policy: each counted anew from its start, pauses kept."""
+    for clock in clocks:
+        wanted = _wanted(policy, row, clock)
+        if clock.stopped_at is not None or wanted is None:
+            continue
+        after = clock.restated(*wanted, OnChange.FROM_START, now)
+        if (after.due_at, after.target_s) != (clock.due_at, clock.target_s):
+            yield Move(row["number"], clock, after, after.is_missed(now) and not clock.is_missed(now))
+
+
+def _wanted(policy: Policy, row: Row, clock: Clock) -> tuple[int, Calendar, str] | None:
+    """Return target, calendar and level of a clock under a policy; None when it has no such target any more."""
+    if clock.target is Target.INTERNAL:
+        own = policy.support.get(row["support_level"])
+        if own is None or own.allowed_s is None:
+            return None
+        return own.allowed_s, policy.calendar(own.calendar, row["region"]), clock.level
+    level = policy.level_for(row)
+    goal = level.goals.get(clock.target)
+    if goal is None:
+        return None
+    return goal.allowed_s[row["priority"]], policy.calendar(goal.calendar, row["region"]), level.name
+
+
+def apply(store: TicketStore, policy: Policy, row: Row, now: datetime) -> list[Move]:
+    """Let a ticket's clocks follow another policy; thresholds that were due a while ago are told to nobody."""
+    moves = list(moves_of(policy, row, usecases.clocks_of(store, policy, row), now))
+    change = Change(now)
+    for move in moves:
+        after = _quiet(policy, row, move.after, now)
+        noted = {"before": move.before.due_at.isoformat(), "after": after.due_at.isoformat()}
+        store.note(row["number"], now, None, f"{after.target} due", **noted, reason="policy or calendar changed")
+        row = usecases.put(store, policy, row, after, change)
+        if after.missed_due_at is not None and move.before.missed_due_at is None:
+            facts = {"target": after.target, "cycle": after.cycle, "due_at": after.missed_due_at}
+            tell(store, SlaBreached, row, policy, change, **facts, retroactive=True)
+    return moves
+
+
+def _quiet(policy: Policy, row: Row, clock: Clock, now: datetime) -> Clock:
+    """Return a clock with the thresholds of long ago behind it."""
+    if not clock.runs or clock.missed_due_at is not None:
+        return clock
+    shares = policy.level_named(clock.level, row).warn_at_shares
+    past = tuple(share for share in clock.shares_to_tell(shares) if clock.used_at(share) < now - QUIET)
+    clock = replace(clock, told=(*clock.told, *past))
+    return clock.missed() if clock.due_at < now - QUIET else clock
