@@ -23,7 +23,7 @@ from services.gateway.mail.usecases import Guards
 from tests.eventkit.desk import database_of
 from tests.gateway.door import FOLDER
 from tests.gateway.mailroom import Mailroom
-from tests.gateway.mails import mail
+from tests.gateway.mails import head, mail
 
 REQUESTED, UPDATED = "ticket.requested", "ticket.update_requested"
 MANY = 200_000
@@ -286,6 +286,18 @@ def test_a_mail_of_thirty_mib_is_not_even_fetched(reader: Reader, monkeypatch: p
     monkeypatch.setattr("services.gateway.mail.mailbox.Mailbox.message", _killed)
     reader.look()
     assert [row.became for row in reader.rows()] == ["unreadable"]
+
+
+def test_a_forged_sender_speaks_for_nobody(reader: Reader) -> None:
+    guards = dataclasses.replace(reader.settings.guards, checked_by="mx.example.invalid")
+    reader.settings = dataclasses.replace(reader.settings, guards=guards)
+    raw = mail("请重置我的密码", subject="T2026-000123")
+    reader.mailroom.put(head(raw, Authentication_Results="mx.example.invalid; dmarc=fail"))
+    reader.look()
+    [(kind, data)] = reader.told()
+    assert (kind, data.get("mail_from")) == (REQUESTED, None)
+    assert "e2001@example.invalid" in data["description"]
+    assert [one["name"] for one in data["attachments"]] == ["原邮件.eml"]
 
 
 def test_a_secret_stays_outside_and_a_person_is_told_with_advice(reader: Reader) -> None:

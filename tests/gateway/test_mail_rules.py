@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from services.gateway.mail.reading import head_of
-from services.gateway.mail.rules import Ignored, Request, Verdict, Word, judge
+from services.gateway.mail.rules import Ignored, Request, Verdict, Word, forgery_of, judge
 from tests.gateway.mails import head, mail
 
 OWN = frozenset({"desk@example.invalid"})
@@ -98,3 +98,26 @@ def test_too_many_mails_within_an_hour_are_ignored() -> None:
     verdict = judged(mail(), sent_last_hour=30)
     assert isinstance(verdict, Ignored)
     assert "30 mails" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("findings", "is_doubted"),
+    [
+        ("mx.example.invalid; spf=pass; dmarc=fail (p=none) header.from=example.invalid", True),
+        ("mx.example.invalid 1; dmarc=PermError", True),
+        ("mx.example.invalid; dmarc=pass", False),
+        ("mx.example.invalid; dkim=fail; dmarc=none", False),
+        ("elsewhere.invalid; dmarc=fail", False),
+        ("", False),
+    ],
+)
+def test_a_sender_is_doubted_when_our_mail_server_says_so(findings: str, is_doubted: bool) -> None:
+    raw = head(mail(), **({"Authentication_Results": findings} if findings else {}))
+    assert (forgery_of(head_of(raw), "mx.example.invalid") is not None) is is_doubted
+    assert forgery_of(head_of(raw), "") is None
+
+
+def test_only_the_topmost_finding_is_believed() -> None:
+    brought_along = head(mail(), Authentication_Results="mx.example.invalid; dmarc=pass")
+    raw = head(brought_along, Authentication_Results="mx.example.invalid; dmarc=fail")
+    assert forgery_of(head_of(raw), "mx.example.invalid") is not None

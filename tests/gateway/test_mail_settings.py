@@ -26,6 +26,7 @@ def test_everything_is_read(tmp_path: Path) -> None:
             "LIAISON_MAILBOX_ADDRESSES": "Help@example.invalid, it@example.invalid",
             "LIAISON_MAILBOX_POLL_S": "5",
             "LIAISON_MAILS_PER_HOUR": "7",
+            "LIAISON_MAIL_CHECKED_BY": "mx.example.invalid",
         }
     )
     assert found is not None
@@ -33,7 +34,7 @@ def test_everything_is_read(tmp_path: Path) -> None:
     assert (address.host, address.port, address.secure) == ("imap.example.invalid", 993, True)
     assert (address.user, address.password, address.folder) == ("desk@example.invalid", "geheim", "INBOX/Desk")
     assert found.guards.own_addresses == {"desk@example.invalid", "help@example.invalid", "it@example.invalid"}
-    assert (found.poll_s, found.guards.max_per_hour) == (5.0, 7)
+    assert (found.poll_s, found.guards.max_per_hour, found.guards.checked_by) == (5.0, 7, "mx.example.invalid")
     assert "geheim" not in repr(found)
 
 

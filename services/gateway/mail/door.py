@@ -7,6 +7,7 @@ mail again, or finds it taken and only puts it away.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from sqlalchemy import Engine, text
@@ -18,7 +19,7 @@ from eventkit.errors import Unavailable
 from eventkit.firing import Loop
 from eventkit.telemetry import log
 from eventkit.work import Work
-from services.gateway.mail import reading, usecases
+from services.gateway.mail import reading, rules, usecases
 from services.gateway.mail.mailbox import DONE, PROBLEM, Mailbox
 from services.gateway.mail.settings import MailSettings
 from services.gateway.mail.storage import SOURCE, MailStore, seen
@@ -149,12 +150,16 @@ class MailDoor:
         except (reading.Unreadable, RecursionError) as error:
             self._hand_over(mailbox, uid, reading.head_of(raw), raw, str(error))
         else:
-            self._take_read(mailbox, uid, mail)
+            self._take_read(mailbox, uid, mail, raw)
 
-    def _take_read(self, mailbox: Mailbox, uid: int, mail: reading.Mail) -> None:
+    def _take_read(self, mailbox: Mailbox, uid: int, mail: reading.Mail, raw: bytes) -> None:
         guards = self._settings.guards
         if kept_out := usecases.keep_out(mail):
             self._hand_over(mailbox, uid, kept_out[0], b"", kept_out[1])
+            return
+        if doubt := rules.forgery_of(mail, guards.checked_by):
+            # In nobody's name: whoever it claims to be from must not be answered, nor speak on a ticket.
+            self._hand_over(mailbox, uid, replace(mail, sender=""), raw, doubt)
             return
         content = usecases.keep_files(mail, self._blobs, guards)
         outcome = self._committed(

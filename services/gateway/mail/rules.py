@@ -27,6 +27,7 @@ _BOUNCED = re.compile(
     r"|returned mail|failure notice|系统退信|退信(通知)?\s*([:：]|$)|邮件退回|配信不能|配達不能)",
     re.IGNORECASE,
 )
+_DOUBTED = re.compile(r"\bdmarc\s*=\s*(fail|permerror)\b", re.IGNORECASE)
 _BULK = frozenset({"bulk", "junk", "list", "auto_reply"})
 _SUPPRESSED = frozenset({"all", "oof", "autoreply"})
 _MARKS = ("x-autoreply", "x-autorespond", "x-autoreply-from", "x-loop", "list-id", "x-failed-recipients")
@@ -78,6 +79,19 @@ def marking_of(mail: Mail) -> str | None:
     """Return the marking of a state secret that a mail bears, which keeps it out of the desk (S6)."""
     texts = (mail.subject, mail.text, *(file.name for file in mail.files))
     return next((marking for one in texts if (marking := marking_in(one))), None)
+
+
+def forgery_of(mail: Mail, checked_by: str) -> str | None:
+    """Return why the sender of a mail is doubted, when our mail server has found so (RFC 8601, RFC 7489).
+
+    checked_by: the name under which our server writes its findings; without one nothing is doubted. Only the topmost
+    header is believed, since everything below it may have come with the mail.
+    """
+    server, _, findings = mail.headers.get("authentication-results", "").partition(";")
+    if not checked_by or server.split()[:1] != [checked_by]:
+        return None
+    doubted = _DOUBTED.search(findings)
+    return f"our mail server doubts that {mail.sender} has sent it ({doubted[0]})" if doubted else None
 
 
 def _not_by_a_person(mail: Mail, own_addresses: frozenset[str]) -> str | None:

@@ -30,6 +30,7 @@ class MailSettings:
         """Read LIAISON_MAILBOX with its password, and what may be set besides. None without a mailbox.
 
         LIAISON_MAILBOX_ADDRESSES: our own addresses, with commas between them; the mailbox's user is one anyway.
+        LIAISON_MAIL_CHECKED_BY: the name of our mail server in Authentication-Results; what it doubts, a person judges.
         LIAISON_MAILBOX_POLL_S, LIAISON_MAILS_PER_HOUR: seconds between two looks; mails of one sender in an hour.
         Raises BadSettings.
         """
@@ -40,7 +41,8 @@ class MailSettings:
         own = frozenset(one for one in (address.user.lower(), *named) if "@" in one)
         if not own:
             raise BadSettings("LIAISON_MAILBOX_ADDRESSES: the mailbox's user is no address, so name our own here")
-        guards = Guards(own, int(_number(env, "LIAISON_MAILS_PER_HOUR", MAX_PER_HOUR)), max_file_bytes)
+        per_hour = int(_number(env, "LIAISON_MAILS_PER_HOUR", MAX_PER_HOUR))
+        guards = Guards(own, per_hour, max_file_bytes, env.get("LIAISON_MAIL_CHECKED_BY", "").strip())
         return cls(address, guards, _number(env, "LIAISON_MAILBOX_POLL_S", POLL_S))
 
 

@@ -53,11 +53,15 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Guards:
-    """own_addresses: in small letters; what comes from them is a loop. max_per_hour: mails of one sender."""
+    """own_addresses: in small letters; what comes from them is a loop. max_per_hour: mails of one sender.
+
+    checked_by: the name under which our mail server writes whether a sender is genuine; empty when it does not.
+    """
 
     own_addresses: frozenset[str]
     max_per_hour: int = rules.MAX_PER_HOUR
     max_file_bytes: int = files.MAX_FILE_BYTES
+    checked_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
