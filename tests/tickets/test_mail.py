@@ -105,6 +105,15 @@ def test_anybody_elses_reply_is_a_ticket_of_its_own(desk: Desk, call: Any, numbe
     assert [one["name"] for one in call("ticket_attachments", number=row.number)["items"]] == ["截图.png"]
 
 
+def test_a_reply_to_a_merged_ticket_goes_where_it_was_merged_into(desk: Desk, call: Any, number: str) -> None:
+    other = call("open_ticket", title="同一个问题", requester="E8")["number"]
+    call("merge_ticket", number=number, into=other)
+    desk.publish(reply(number, "e7@x.invalid", attachments=(FILE,)))
+    eventually(lambda: desk.one("select count(*) from attachment where number = :number", number=other) == 1)
+    assert [one["body"] for one in call("ticket_comments", number=other)["items"]] == ["还是不行"]
+    assert call("ticket_comments", number=number)["items"] == []
+
+
 def test_a_reply_to_a_ticket_that_is_not_there_is_a_new_one(desk: Desk) -> None:
     desk.publish(reply("T2020-000001", "e7@x.invalid"))
     eventually(lambda: desk.one("select count(*) from ticket") == 1)

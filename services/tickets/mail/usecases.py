@@ -11,12 +11,17 @@ from contracts.gateway import TicketRequested, TicketUpdateRequested
 from contracts.words import Channel
 from services.tickets import opening, usecases
 from services.tickets.attachments.usecases import keep_all
+from services.tickets.relations.links import LinkKind
+from services.tickets.rules import FINISHED
 from services.tickets.sla.policy import Policy
 from services.tickets.telling import Change, Row
 from services.tickets.usecases import Voice
 
 if TYPE_CHECKING:
     from services.tickets.storage import TicketStore
+
+#: Merges form no circle; so many in a row are none either.
+_MOST_MERGES = 20
 
 
 def open_ticket(
@@ -62,12 +67,24 @@ def take_reply(
         )
         return open_ticket(store, policy, asked, change, source=source, externalref=externalref)
     is_own = sender["employee_number"] == row["requester"]
+    row = _living(store, row)
     change = replace(change, actor=sender["employee_number"])
     if request.comment:
         voice = Voice.REQUESTER if is_own else Voice.DESK
         row = usecases.comment_on(store, policy, row, request.comment, change, voice=voice)
     keep_all(store, row["number"], request.attachments, replace(change, moment=max(change.moment, row["changed_at"])))
     return str(row["number"])
+
+
+def _living(store: TicketStore, row: Row) -> Row:
+    """Return the ticket into which one was merged, perhaps by way of others; every other ticket is itself."""
+    for _ in range(_MOST_MERGES):
+        into = store.relations.targets_of(row["number"], LinkKind.DUPLICATE_OF) if row["state"] in FINISHED else []
+        found = store.tickets.get(into[0]) if into else None
+        if found is None:
+            break
+        row = found
+    return row
 
 
 def _may_write(row: Row, sender: Row) -> bool:
