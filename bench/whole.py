@@ -13,6 +13,7 @@ import httpx
 
 from bench.lab import Ended, Lab
 from bench.load import Publisher, people
+from bench.tickets import POLICY
 from contracts.gateway import CourseCompletionReported, TicketRequested
 from eventkit import broker, topology
 from liaison import local, services
@@ -23,6 +24,11 @@ _READY_S = 60.0
 _SETTLED_S = 300.0
 
 
+def _environment(lab: Lab, name: str) -> dict[str, str]:
+    policy = {"LIAISON_TICKETS_POLICY": str(POLICY)} if name == "tickets" else {}
+    return {**local.environment(lab.installation, name), **policy}
+
+
 @contextmanager
 def all_services(lab: Lab) -> Iterator[dict[str, Any]]:
     """Prepare databases and broker, start every service, and give its process by name once all are ready."""
@@ -30,9 +36,7 @@ def all_services(lab: Lab) -> Iterator[dict[str, Any]]:
         local.prepare(lab.installation)
     with ExitStack() as stack:
         running = {
-            name: stack.enter_context(
-                lab.process(name, "liaison", "serve", name, **local.environment(lab.installation, name))
-            )
+            name: stack.enter_context(lab.process(name, "liaison", "serve", name, **_environment(lab, name)))
             for name in services.ALL
         }
         for name, process in running.items():

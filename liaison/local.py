@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import sys
 from collections.abc import Sequence
 
@@ -21,6 +22,12 @@ from liaison.installation import Installation, NoInstallation
 from liaison.sample_day import play
 from liaison.terminal import console
 from liaison.tokens import let_alertmanager_in
+
+_FILES = {
+    "tickets": ("LIAISON_TICKETS_POLICY", "LIAISON_CALENDARS", "LIAISON_FEEDBACK_OWNERS"),
+    "notify": ("LIAISON_NOTIFY_RULES",),
+    "gateway": ("LIAISON_MAPPINGS",),
+}
 
 
 def environment(installation: Installation, name: str) -> dict[str, str]:
@@ -49,7 +56,9 @@ def environment(installation: Installation, name: str) -> dict[str, str]:
             "LIAISON_URL": installation.gateway_url,
         },
     }
-    return common | own.get(name, {})
+    # Files of one's own in the place of those shipped, as the settings of the services name them.
+    files = {key: os.environ[key] for key in _FILES.get(name, ()) if os.environ.get(key)}
+    return common | own.get(name, {}) | files
 
 
 def processes(installation: Installation) -> Sequence[ServiceProcess]:

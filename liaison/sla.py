@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -16,13 +15,11 @@ from rich.table import Table
 from eventkit.errors import BadSettings
 from liaison.installation import Installation
 from liaison.terminal import console
-from liaison.transactions import transaction
+from liaison.transactions import calling, transaction
 from services.tickets.business_time.cases import answer
 from services.tickets.business_time.files import SHIPPED, load_calendars, read_calendars
 from services.tickets.business_time.parts import Fault
-from services.tickets.settings import Settings
 from services.tickets.sla import change_plan
-from services.tickets.sla.calls import explain_ticket
 from services.tickets.sla.change_plan import Move
 from services.tickets.sla.policy import Policy
 from services.tickets.sla.policy_file import read_policy
@@ -76,9 +73,9 @@ def compute(file: BinaryIO) -> None:
 @click.argument("ticket")
 def explain(ticket: str) -> None:
     """Show why TICKET's targets are due when they are: each span that counted or was skipped, and why."""
-    policy = Settings.from_env(os.environ).policy
-    with transaction(Installation.load(), "tickets") as work:
-        answer = explain_ticket(TicketStore(work), policy, {"number": ticket, "scope": {"kind": "all"}})
+    # The running service is asked, since it alone knows by which files it reckons.
+    with calling(Installation.load()) as call:
+        answer = call("tickets", "explain_sla", {"number": ticket, "scope": {"kind": "all"}})
     for clock in answer["clocks"]:
         console.print(_clock_table(clock))
 
@@ -86,8 +83,8 @@ def explain(ticket: str) -> None:
 def _clock_table(clock: Mapping[str, Any]) -> Table:
     zone = ZoneInfo(clock["time_zone"])
 
-    def shown(moment: datetime) -> str:
-        return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
+    def shown(moment: str) -> str:
+        return datetime.fromisoformat(moment).astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
 
     title = (
         f"{_TARGETS.get(clock['target'], clock['target'])} 第 {clock['cycle']} 轮 · {clock['level']} · "
@@ -98,7 +95,8 @@ def _clock_table(clock: Mapping[str, Any]) -> Table:
         title += f"\n[yellow]{'、'.join(map(str, clock['unpublished_years']))} 年节假日尚未公布，按周计算[/yellow]"
     table = Table("自", "至", "计时", "原因", title=title)
     for span in clock["spans"]:
-        counted = _span((span["end_at"] - span["begin_at"]).total_seconds()) if span["counted"] else "—"
+        length = datetime.fromisoformat(span["end_at"]) - datetime.fromisoformat(span["begin_at"])
+        counted = _span(length.total_seconds()) if span["counted"] else "—"
         table.add_row(shown(span["begin_at"]), shown(span["end_at"]), counted, span["text"])
     return table
 

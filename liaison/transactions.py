@@ -1,13 +1,16 @@
-"""A service's database as a command of the operator sees and changes it: one transaction."""
+"""How a command of the operator reaches a service: by a call, or by one transaction in its database."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import monotonic, sleep
+from typing import Any
 
 from sqlalchemy import text
 
 from eventkit.database import open_engine
+from eventkit.rpc import RpcClient
 from eventkit.work import Work
 from liaison.installation import Installation
 
@@ -27,3 +30,22 @@ def transaction(installation: Installation, service: str) -> Iterator[Work]:
             work.flush()
     finally:
         engine.dispose()
+
+
+_CONNECT_S = 5.0
+
+
+@contextmanager
+def calling(installation: Installation) -> Iterator[Callable[..., Any]]:
+    """Give a function that asks running services: `call("tickets", "get_ticket", {…})`, as the gateway would.
+
+    It raises Unavailable when the broker or the service is away.
+    """
+    client = RpcClient(installation.amqp_uri("gateway"), "gateway")
+    deadline = monotonic() + _CONNECT_S
+    while not client.connected and monotonic() < deadline:
+        sleep(0.02)
+    try:
+        yield client.call
+    finally:
+        client.close()

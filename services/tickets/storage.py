@@ -34,6 +34,9 @@ from services.tickets.tables import (
 __all__ = ["FORGET", "TicketStore", "clock_id", "metadata"]
 
 
+_MOST_WAITING = 500
+
+
 class TicketStore:
     """What one transaction sees and changes of tickets."""
 
@@ -198,9 +201,14 @@ class TicketStore:
         ]
 
     def waiting_in(self, groups: Iterable[str]) -> list[Row]:
-        """Lock and return the tickets in the queues of groups."""
-        condition = and_(ticket.c.group_name.in_(list(groups)), ticket.c.waits)
-        return [row for row in self.tickets.find(condition) if row["waits"]]
+        """Lock and return the first tickets in the queues of groups; far more than anybody can take at once."""
+        order = (ticket.c.priority, ticket.c.due_solution_at, ticket.c.opened_at, ticket.c.number)
+        found: list[Row] = []
+        for group in groups:
+            waiting = select(ticket.c.number).where(ticket.c.group_name == group, ticket.c.waits)
+            first = waiting.order_by(*order).limit(_MOST_WAITING)
+            found += [row for row in self.tickets.find(ticket.c.number.in_(first)) if row["waits"]]
+        return found
 
     def open_tickets_in(self, group: str) -> list[Row]:
         """Lock and return a group's open tickets that somebody holds and nobody has begun."""

@@ -210,7 +210,7 @@ def test_what_nobody_has_begun_is_evened_out(
     desk_under: Callable[..., Desk], calling: Callable[[Desk], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given an engineer with five tickets, of which one is begun, when a second one comes
-    monkeypatch.setattr(usecases, "EVEN_OUT_EVERY", timedelta(0))
+    monkeypatch.setattr(usecases, "LOOK_AGAIN", timedelta(0))
     desk = desk_under({"default_group": "assignment: {even_out: true}\ndefault_group"})
     desk.publish(engineer("E1"))
     call = calling(desk)

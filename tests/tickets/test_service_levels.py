@@ -29,7 +29,7 @@ def of(kind: str, desk: Desk, **fields: Any) -> list[dict[str, Any]]:
 
 def timers(desk: Desk) -> set[tuple[str, str]]:
     """Return the armed timers, as kind and what they are for behind the ticket's number."""
-    rows = desk.rows("select kind, key from eventkit.timer")
+    rows = desk.rows("select kind, key from eventkit.timer where kind like 'sla%'")
     return {(row.kind.removeprefix("sla_"), row.key.split("/", 1)[1]) for row in rows}
 
 

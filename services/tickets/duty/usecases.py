@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from contracts.tickets import DutyUncovered, TicketAssigned
@@ -17,9 +17,8 @@ from services.tickets.telling import Change, Row, tell
 if TYPE_CHECKING:
     from services.tickets.storage import TicketStore
 
-#: How often a queue is looked at while tickets wait: somebody may have come on duty, or be back.
+#: How often a queue is looked at while tickets wait (somebody may have come on duty, or be back), and loads are evened.
 LOOK_AGAIN = timedelta(seconds=60)
-EVEN_OUT_EVERY = timedelta(minutes=1)
 #: How often the roster is looked over for gaps.
 WATCH_EVERY = timedelta(hours=6)
 SPECIALIST = 2
@@ -37,17 +36,17 @@ def place(store: TicketStore, policy: Policy, row: Row, change: Change) -> Row:
     decided = assign(wanted(policy, row, group), people, change.moment)
     store.duty.note(decided, change.moment)
     if decided.person is None:
-        return wait(store, row, group, change, look_at_once=False)
+        return wait(store, row, group, change)
     store.duty.moved(row["assignee"], decided.person)
     loads_changed(store, policy, group)
     return store.tickets.change(row, group_name=group, assignee=decided.person, waits=False)
 
 
-def wait(store: TicketStore, row: Row, group: str, change: Change, *, look_at_once: bool = True) -> Row:
-    """Put a ticket into its group's queue."""
+def wait(store: TicketStore, row: Row, group: str, change: Change) -> Row:
+    """Put a ticket into its group's queue, which is drawn from when somebody frees up, and every minute."""
     store.duty.moved(row["assignee"], None)
     store.joined_queue(group)
-    look(store, [group], change, later=not look_at_once)
+    look(store, [group], change, later=True)
     return store.tickets.change(row, group_name=group, assignee=None, waits=True)
 
 
@@ -55,8 +54,13 @@ def look(store: TicketStore, groups: Iterable[str], change: Change, *, later: bo
     """Have the queues of groups drawn from, now or in a while; those in which nobody waits need no look."""
     for group in groups:
         if store.has_queue(group):
-            due_at = store.work.now + LOOK_AGAIN if later else store.work.now
+            due_at = _next_minute(store) if later else store.work.now
             store.work.arm("draw", key=group, subject=f"queue {group}", due_at=due_at, payload={})
+
+
+def _next_minute(store: TicketStore) -> datetime:
+    """Return the next full minute: one moment for all of a minute, since one counted from each would be put off."""
+    return store.work.now.replace(second=0, microsecond=0) + LOOK_AGAIN
 
 
 def pass_on(store: TicketStore, policy: Policy, row: Row, change: Change, *, reason: str) -> Row:
@@ -91,16 +95,13 @@ def draw(store: TicketStore, policy: Policy, group: str, change: Change) -> None
             store.duty.note(decided, change.moment)
             _give(store, policy, waiting.pop(decided.ticket_id), decided.person, change, reason="drawn from the queue")
     if waiting:
-        due_at = store.work.now + LOOK_AGAIN
-        store.work.arm("draw", key=group, subject=f"queue {group}", due_at=due_at, payload={})
+        store.work.arm("draw", key=group, subject=f"queue {group}", due_at=_next_minute(store), payload={})
 
 
 def loads_changed(store: TicketStore, policy: Policy, group: str) -> None:
     """Have what nobody has begun evened out at the next full minute, where the policy says so."""
     if policy.assignment.even_out:
-        # The same moment for all changes of a minute: a moment counted from each would be put off again and again.
-        due_at = store.work.now.replace(second=0, microsecond=0) + EVEN_OUT_EVERY
-        store.work.arm("even_out", key=group, subject=f"queue {group}", due_at=due_at, payload={})
+        store.work.arm("even_out", key=group, subject=f"queue {group}", due_at=_next_minute(store), payload={})
 
 
 def even_out(store: TicketStore, policy: Policy, group: str, change: Change) -> None:
