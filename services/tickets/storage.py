@@ -109,13 +109,14 @@ class TicketStore:
         statement = select(clock).where(clock.c.number == number).order_by(clock.c.started_at, clock.c.id)
         return [dict(row) for row in self.work.connection.execute(statement).mappings()]
 
-    def put_clock(
-        self, number: str, target: Target, cycle: int, values: Mapping[str, Any], *, is_new: bool = False
-    ) -> None:
-        """Write a clock, or some values of one. is_new: the ticket is being opened, so no older one is looked for."""
+    def has_no_clocks_yet(self, number: str) -> None:
+        """Know that a ticket is being opened, so that no clock of it is looked for."""
+        for target in (Target.FIRST_RESPONSE, Target.SOLUTION, Target.INTERNAL):
+            self._clocks.expect_absent(clock_id(number, target, 1))
+
+    def put_clock(self, number: str, target: Target, cycle: int, values: Mapping[str, Any]) -> None:
+        """Write a clock, or some values of one."""
         key = clock_id(number, target, cycle)
-        if is_new:
-            self._clocks.expect_absent(key)
         before = self._clocks.get(key)
         if before is None:
             self._clocks.add(id=key, number=number, target=str(target), cycle=cycle, **values)

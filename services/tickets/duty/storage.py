@@ -133,7 +133,7 @@ class DutyStore:
                 capacity=default_capacity if row["capacity"] is None else row["capacity"],
                 skills=row["skills"],
                 active=row["active"],
-                away=away_of(row),
+                away=row["away_spans"],
                 on_duty=on_duty is None or number in on_duty,
                 given_count=row["given_count"] + self._given_here.get(number, (0, moment))[0],
                 given_at=self._given_here[number][1] if number in self._given_here else row["given_at"],
@@ -154,13 +154,15 @@ class DutyStore:
             statement = select(*columns).where(person.c.groups.contains([group]), person.c.is_engineer)
             found = [dict(row) for row in self.work.connection.execute(statement).mappings()]
             self._held |= {row["employee_number"]: row.pop("held") for row in found}
-            self._engineers[group] = found
+            self._engineers[group] = [{**row, "away_spans": away_of(row)} for row in found]
+        if not self.changed_people:
+            return self._engineers[group]
         stored = [row for row in self._engineers[group] if row["employee_number"] not in self.changed_people]
         changed = (self._people.get(number) for number in sorted(self.changed_people))
         fresh = [row for row in changed if row is not None and row["is_engineer"] and group in row["groups"]]
         for row in fresh:
             self._count_held(row["employee_number"])
-        return stored + [{"given_count": 0, "given_at": None, **row} for row in fresh]
+        return stored + [{"given_count": 0, "given_at": None, "away_spans": away_of(row), **row} for row in fresh]
 
     def _count_held(self, number: str) -> None:
         if number not in self._held:

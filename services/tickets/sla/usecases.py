@@ -85,9 +85,10 @@ def _values(clock: Clock) -> dict[str, Any]:
 
 def open_clocks(store: TicketStore, policy: Policy, row: Row, change: Change) -> Row:
     """Start the clocks of a new ticket, as its service level has them."""
+    store.has_no_clocks_yet(row["number"])
     for target in (Target.FIRST_RESPONSE, Target.SOLUTION):
         if clock := _begun(policy, row, target, 1, change.moment):
-            row = put(store, policy, row, clock, change, is_new=True)
+            row = put(store, policy, row, clock, change)
     return row
 
 
@@ -138,7 +139,8 @@ def level_changed(store: TicketStore, policy: Policy, row: Row, change: Change) 
 
     The row has its new level and `support_cycle`.
     """
-    before = store.clock_row(row["number"], Target.INTERNAL, row["support_cycle"] - 1)
+    last = row["support_cycle"] - 1
+    before = store.clock_row(row["number"], Target.INTERNAL, last) if last else None
     if before is not None:
         row = stop(store, policy, row, clock_of(before, policy), change)
     level = policy.support.get(row["support_level"])
@@ -250,9 +252,9 @@ def _cycle(row: Row) -> int:
     return int(row["reopen_count"]) + 1
 
 
-def put(store: TicketStore, policy: Policy, row: Row, clock: Clock, change: Change, *, is_new: bool = False) -> Row:
+def put(store: TicketStore, policy: Policy, row: Row, clock: Clock, change: Change) -> Row:
     """Write a clock, its timers and the ticket's due moment."""
-    store.put_clock(row["number"], clock.target, clock.cycle, _values(clock), is_new=is_new)
+    store.put_clock(row["number"], clock.target, clock.cycle, _values(clock))
     if not change.history:
         _arm(store, policy, row, clock)
     if clock.target in _DUE_COLUMNS:
