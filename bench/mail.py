@@ -28,7 +28,7 @@ IN_TIME_MS = 5000.0
 # The search server's Java needs a while until it is compiled.
 _WARM_UP_S, _QUICK_WARM_UP_S = 10.0, 1.0
 _ARTICLES = 1000
-_MESSAGE_ID = re.compile(rb"^Message-ID:\s*<([^@>]+)@", re.IGNORECASE | re.MULTILINE)
+_MESSAGE_ID = re.compile(rb"^Message-ID:\s*<(?:[^@>.]*\.)?([^@>.]+)@", re.IGNORECASE | re.MULTILINE)
 # A call takes milliseconds: one that has no outcome after seconds will have none until its lease ends.
 _SENT = (
     "select count(*) from delivery where rule = 'receipt'"

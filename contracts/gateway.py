@@ -10,6 +10,18 @@ import msgspec
 from contracts.fact import EmployeeNumber, Fact, Moment, Name, Priority, Score, Share, Text
 from contracts.words import Channel, FeedbackWay, Secrecy, Severity, TicketState
 
+Address = Annotated[str, msgspec.Meta(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")]
+
+
+class AttachedFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that belongs to a request; the gateway keeps its bytes under `sha256`, in small hexadecimal letters."""
+
+    id: Name
+    name: Name
+    size_bytes: Annotated[int, msgspec.Meta(ge=0)]
+    sha256: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+    content_type: Name
+
 
 class TicketRequested(Fact, frozen=True, kw_only=True):
     """Somebody needs help: the request for a ticket (T1).
@@ -17,6 +29,7 @@ class TicketRequested(Fact, frozen=True, kw_only=True):
     The event's `externalref` is the requester's own key: a second request with it is an occurrence of the first. A
     second one with the same `fingerprint` is one too, as long as the first is open. `request_type` has `fields` of its
     own. `secrecy` absent: as the type has it, else internal.
+    `mail_from`: the address of a mail's sender, by which the requester is found.
     """
 
     TYPE: ClassVar[str] = "liaison.ticket.requested.v1"
@@ -40,6 +53,8 @@ class TicketRequested(Fact, frozen=True, kw_only=True):
     fields: dict[Name, Text] = msgspec.field(default_factory=dict)
     secrecy: Secrecy | None = None
     fingerprint: Name | None = None
+    mail_from: Address | None = None
+    attachments: tuple[AttachedFile, ...] = ()
 
 
 class TicketUpdateRequested(Fact, frozen=True, kw_only=True):
@@ -47,6 +62,8 @@ class TicketUpdateRequested(Fact, frozen=True, kw_only=True):
 
     The ticket is found by `number`, else by the event's `externalref` within the same source.
     A field that is absent stays as it is; `unassigned` says that nobody holds the ticket now, `ungrouped` no group.
+    `mail_from`: the comment came by mail from this address. It counts when the sender is the ticket's requester or an
+    engineer; from anybody else, and without such a ticket, it becomes a ticket of its own, called `title`.
     """
 
     TYPE: ClassVar[str] = "liaison.ticket.update_requested.v1"
@@ -67,6 +84,9 @@ class TicketUpdateRequested(Fact, frozen=True, kw_only=True):
     comment: Text | None = None
     solution: Text | None = None
     resolved_by: EmployeeNumber | None = None
+    mail_from: Address | None = None
+    title: Annotated[str, msgspec.Meta(min_length=1, max_length=500)] | None = None
+    attachments: tuple[AttachedFile, ...] = ()
 
 
 class AwaySpan(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,7 +107,7 @@ class PersonChanged(Fact, frozen=True, kw_only=True):
     employee_number: EmployeeNumber
     version: Annotated[int, msgspec.Meta(ge=0)]
     name: Name
-    email: Annotated[str, msgspec.Meta(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")] | None = None
+    email: Address | None = None
     mobile: Annotated[str, msgspec.Meta(max_length=32)] | None = None
     dingtalk_id: Name | None = None
     wecom_id: Name | None = None

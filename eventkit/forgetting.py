@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Engine, text
 
-from contracts.gateway import PersonChanged
+from contracts.gateway import PersonChanged, TicketRequested, TicketUpdateRequested
 from eventkit.errors import Unavailable
 
 # A held or unsent event still has work to do, so it keeps what is needed to do it: number, version and standing.
@@ -14,12 +14,18 @@ _BARE = (
     "convert_to((jsonb_build_object('employee_number', {column_json} ->> 'employee_number', 'version',"
     " {column_json} -> 'version', 'name', '—', 'active', false))::text, 'UTF8')"
 )
+# Of what somebody asked for by mail, that it was asked stays.
+_UNSAID = (
+    "convert_to(({column_json} - array['mail_from', 'description', 'comment', 'attachments']"
+    " || '{{\"title\": \"—\"}}')::text, 'UTF8')"
+)
 
 
-def forget(engine: Engine, employee_number: str, statements: Sequence[str]) -> int:
+def forget(engine: Engine, employee_number: str, statements: Sequence[str], *, address: str = "") -> int:
     """Erase a person from one service's database, in one transaction, and return how many rows changed.
 
-    statements: the service's own, with `:number`. Events about the person keep number and version, nothing else.
+    statements: the service's own, with `:number` and `:address`. address: where the person's mails come from, in small
+    letters. Events about the person keep number and version, nothing else; of their mails nothing stays.
     Raises Unavailable when an event about the person has not left the outbox yet.
     """
     changed = 0
@@ -43,6 +49,14 @@ def forget(engine: Engine, employee_number: str, statements: Sequence[str]) -> i
                 ),
                 {"type": PersonChanged.TYPE, "number": employee_number},
             ).rowcount
+            changed += connection.execute(
+                text(
+                    f"update eventkit.{table} set {column} = {_UNSAID.format(column_json=as_json)}"
+                    f" where type = any(:types) and lower({as_json} ->> 'mail_from') = :address"
+                ),
+                {"types": [TicketRequested.TYPE, TicketUpdateRequested.TYPE], "address": address},
+            ).rowcount
         for statement in statements:
-            changed += connection.execute(text(statement), {"number": employee_number}).rowcount
+            values = {"number": employee_number, "address": address}
+            changed += connection.execute(text(statement), values).rowcount
     return changed

@@ -26,6 +26,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
         "liaison.knowledge:knowledge",
         "Search, what is missing, the index: how it stands, rebuild it, measure it.",
     ),
+    "mail": ("liaison.mail:mail", "Look at what became of mails."),
     "people": ("liaison.people:people", "What is kept of people: erase it on request."),
     "duty": ("liaison.duty:duty", "Load and show the duty roster."),
     "sla": ("liaison.sla:sla", "Reckon service levels: due moments and open time."),

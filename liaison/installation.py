@@ -38,9 +38,12 @@ DEFAULT_PORTS: Mapping[str, int] = {
     "alertmanager": 9097,
     "smtp": 2526,
     "smtp_page": 8425,
+    "imap": 1144,
 }
 #: The bearer token with which our own Alertmanager comes through the gateway's door.
 ALERTMANAGER_TOKEN = "gateway:alertmanager"
+#: The password of the mailbox that tests have.
+MAILBOX_PASSWORD = "dovecot:desk"
 _SERVER_SECRETS = (
     "liaison:links",
     "rabbitmq:admin",
@@ -48,6 +51,7 @@ _SERVER_SECRETS = (
     "elasticsearch:elastic",
     "elasticsearch:knowledge",
     ALERTMANAGER_TOKEN,
+    MAILBOX_PASSWORD,
 )
 _CHECKOUT = Path(__file__).resolve().parents[1]
 
@@ -177,6 +181,11 @@ class Installation:
     def alertmanager_url(self) -> str:
         """Alertmanager, without login."""
         return self._http("alertmanager")
+
+    @property
+    def blobs_folder(self) -> Path:
+        """Where the gateway keeps attachments; in the folder of our own processes' account."""
+        return self.home / "services" / "blobs"
 
     @property
     def smtp_uri(self) -> str:

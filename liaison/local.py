@@ -39,7 +39,11 @@ def environment(installation: Installation, name: str) -> dict[str, str]:
     }
     links = {"LIAISON_LINK_KEYS": installation.passwords["liaison:links"]}
     own = {
-        "gateway": {"HTTP_PORT": str(installation.ports["gateway"]), **links},
+        "gateway": {
+            "HTTP_PORT": str(installation.ports["gateway"]),
+            "LIAISON_BLOBS": str(installation.blobs_folder),
+            **links,
+        },
         "notify": {
             "SMTP_URI": installation.smtp_uri,
             "LIAISON_MAIL_FROM": "联络台 <liaison@example.invalid>",

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,10 +34,13 @@ _STUCK_S = 30.0
 
 
 class System:
-    """Every service with an empty database. processes: by service, those that run."""
+    """Every service with an empty database. processes: by service, those that run. settings: more, by service."""
 
-    def __init__(self, installation: Installation, logs: Path) -> None:
+    def __init__(
+        self, installation: Installation, logs: Path, settings: Mapping[str, Mapping[str, str]] | None = None
+    ) -> None:
         self.installation = installation
+        self._settings = settings or {}
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self._logs = logs
         self._engines: dict[str, Engine] = {}
@@ -192,6 +195,7 @@ class System:
             "LIAISON_TICKETS_POLICY": str(AROUND_THE_CLOCK),
             "PATH": os.environ["PATH"],
             "PYTHONUNBUFFERED": "1",
+            **self._settings.get(name, {}),
         }
 
     def _is_ready(self, name: str) -> bool:
@@ -214,9 +218,11 @@ def _drop_databases(installation: Installation) -> None:
 
 
 @contextmanager
-def running_system(installation: Installation, logs: Path) -> Iterator[System]:
-    """Give a test the system, empty and ready, and stop it afterwards."""
-    system = System(installation, logs)
+def running_system(
+    installation: Installation, logs: Path, settings: Mapping[str, Mapping[str, str]] | None = None
+) -> Iterator[System]:
+    """Give a test the system, empty and ready, and stop it afterwards. settings: more of them, by service."""
+    system = System(installation, logs, settings)
     system.prepare()
     try:
         system.start()

@@ -18,6 +18,8 @@ from liaison.installation import ALERTMANAGER_TOKEN, HOST, SERVICES, Installatio
 
 FOLDER = Path(__file__).parent / "secrets"
 
+MAILBOX_SECRET = "gateway_mailbox_password"
+
 #: Where the parts listen among the containers: host and port by part of the installation.
 PLACES: Mapping[str, tuple[str, int]] = {
     "rabbitmq": ("rabbitmq", 5672),
@@ -40,7 +42,8 @@ def main() -> None:
 @main.command(name="secrets")
 @click.option("--folder", type=click.Path(path_type=Path), default=FOLDER, show_default=True)
 @click.option("--smtp-uri", help="Your mail server: smtp+starttls://account:password@host; or fill in the file.")
-def write_secrets(folder: Path, smtp_uri: str | None) -> None:
+@click.option("--mailbox-password", help="Of the mailbox that LIAISON_MAILBOX in .env names, if there is one.")
+def write_secrets(folder: Path, smtp_uri: str | None, mailbox_password: str | None) -> None:
     """Write the secrets as files, in a folder that only you can enter."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
@@ -50,6 +53,8 @@ def write_secrets(folder: Path, smtp_uri: str | None) -> None:
         _write(folder / "grafana_password", secrets.token_urlsafe(24))
     if smtp_uri:
         _write(folder / "notify_smtp_uri", smtp_uri)
+    if mailbox_password or not (folder / MAILBOX_SECRET).exists():
+        _write(folder / MAILBOX_SECRET, mailbox_password or "there is no mailbox")
     click.echo(f"written to {folder}")
     if not (folder / "notify_smtp_uri").exists():
         click.echo(f"{folder / 'notify_smtp_uri'} is missing: put your mail server there, or use --smtp-uri", err=True)

@@ -44,6 +44,10 @@ class UnixAccount:
         """Return the account that this process runs as."""
         return cls(pwd.getpwuid(os.geteuid()).pw_name, os.geteuid(), os.getegid(), changes=False)
 
+    def group_name(self) -> str:
+        """Return the name of the account's group."""
+        return grp.getgrgid(self.gid).gr_name
+
     def popen_arguments(self) -> PopenArguments:
         """Return what makes `subprocess.Popen` run a process as this account."""
         if not self.changes:

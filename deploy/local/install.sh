@@ -11,7 +11,8 @@ root=$(CDPATH='' cd -- "$(dirname -- "$0")/../.." && pwd)
 parts=${LIAISON_PARTS:-$root/.liaison/parts}
 elasticsearch=8.19.21
 elasticsearch_sha512=cf6b0a93860d329937ae7f913ec5073b0c726c77639764b93fc83a304aa1dd9d4defcfa2849948eea3b0b47c2065f994908603939fc2a4774c9c4d868c5ec1dd
-units='rabbitmq-server.service epmd.service epmd.socket postgresql.service prometheus.service prometheus-alertmanager.service'
+units='rabbitmq-server.service epmd.service epmd.socket postgresql.service prometheus.service prometheus-alertmanager.service
+    dovecot.service dovecot.socket'
 
 say() { printf '==> %s\n' "$*"; }
 fail() { printf 'install.sh: %s\n' "$*" >&2; exit 1; }
@@ -45,6 +46,8 @@ missing_packages() {
     command -v make >/dev/null || echo make
     # Development checks the compose file with the tool itself; it needs no daemon for that.
     [ "$mode" != dev ] || has_compose || echo docker-compose
+    # The mailbox of the tests; `make run` needs none.
+    [ "$mode" != dev ] || [ -x /usr/lib/dovecot/imap ] || echo dovecot-imapd
     [ -x "$root/.venv/bin/python" ] || find_python >/dev/null || echo python3 python3-venv
     if [ "$with_elasticsearch" = yes ]; then
         if [ -d "$parts/elasticsearch-$elasticsearch" ]; then

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from deploy.local import alertmanager, elasticsearch, postgresql, prometheus, rabbitmq, smtp
+from deploy.local import alertmanager, dovecot, elasticsearch, postgresql, prometheus, rabbitmq, smtp
 from deploy.local.program import Server
 
 #: In the order in which they are started; none waits for another.
@@ -14,3 +14,6 @@ SERVERS: Mapping[str, Server] = {
     "alertmanager": alertmanager,
     "smtp": smtp,
 }
+
+#: Those that only tests need as well.
+ALL_SERVERS: Mapping[str, Server] = {**SERVERS, "dovecot": dovecot}

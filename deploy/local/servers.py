@@ -12,7 +12,7 @@ from pathlib import Path
 from deploy.local import processes
 from deploy.local.account import UnixAccount, parts_account
 from deploy.local.keeper import Keeper
-from deploy.local.parts import SERVERS
+from deploy.local.parts import ALL_SERVERS
 from deploy.local.program import Program
 from deploy.local.refusals import NotHealthy
 from liaison.installation import Installation
@@ -84,13 +84,13 @@ class Servers:
             self._keeper.close()
 
     def _programs(self, part: str) -> Sequence[Program]:
-        return SERVERS[part].programs(self.installation)
+        return ALL_SERVERS[part].programs(self.installation)
 
     def _server(self, part: str) -> subprocess.Popen[bytes]:
         return self._running[self._programs(part)[-1].name]
 
     def _launch(self, part: str) -> None:
-        SERVERS[part].prepare(self.installation, self._account)
+        ALL_SERVERS[part].prepare(self.installation, self._account)
         for program in self._programs(part):
             if program.name not in self._running:
                 process = program.start(self.installation.home, self._account)
@@ -99,7 +99,7 @@ class Servers:
 
     def _wait_healthy(self, part: str) -> None:
         deadline = time.monotonic() + START_TIMEOUT_S
-        while reason := SERVERS[part].unhealthy_because(self.installation):
+        while reason := ALL_SERVERS[part].unhealthy_because(self.installation):
             ended = self._server(part).poll()
             if ended is not None or time.monotonic() > deadline:
                 state = "still runs" if ended is None else f"ended with {ended}"

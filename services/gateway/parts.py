@@ -10,9 +10,11 @@ from typing import TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
+from eventkit.blobs import BlobStore
 from eventkit.links import Links
 from eventkit.page import Health
 from eventkit.rpc import RpcClient
+from services.gateway.files import MAX_FILE_BYTES
 from services.gateway.intake import Intake
 
 T = TypeVar("T")
@@ -20,7 +22,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """engine: the gateway's database. askers: threads that ask several services at once."""
+    """engine: the gateway's database. askers: threads that ask several services at once.
+
+    blobs: where attachments lie; None without a place for them. max_file_bytes: the largest one.
+    """
 
     engine: Engine
     intake: Intake
@@ -29,6 +34,8 @@ class Parts:
     live: Health
     askers: ThreadPoolExecutor
     links: Links | None = None
+    blobs: BlobStore | None = None
+    max_file_bytes: int = MAX_FILE_BYTES
 
     def read(self, question: Callable[[Connection], T]) -> T:
         """Return the answer to a question to the database. Raises the database's error when it is away."""

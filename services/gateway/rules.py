@@ -76,6 +76,7 @@ TABLE: Mapping[str, Mapping[Role, Scope]] = MappingProxyType(
         "tickets.change": _row(engineer=_G, lead=_G, admin=_A),
         "quick_texts.list": _row(engineer=_A, lead=_A, admin=_A),
         "quick_texts.write": _row(lead=_A, admin=_A),
+        "tickets.attach": _row(requester=_O, engineer=_G, lead=_G, manager=_D, admin=_A),
         "tickets.audit": _row(engineer=_G, lead=_G, manager=_D, admin=_A),
         "statistics.read": _row(engineer=_G, lead=_G, manager=_D, admin=_A),
         "register.read": _row(engineer=_A, lead=_A, manager=_A, admin=_A),

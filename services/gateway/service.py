@@ -26,6 +26,7 @@ from eventkit.rpc import RpcClient
 from eventkit.telemetry import log, log_as_json
 from services.gateway import mappings
 from services.gateway.intake import DoorMetrics, Intake
+from services.gateway.mail.door import MailDoor, MailMetrics
 from services.gateway.parts import Parts
 from services.gateway.settings import Settings
 from services.gateway.storage import forget_old
@@ -47,9 +48,16 @@ class Gateway:
         self.intake = Intake(self._process.engine, known, metrics, self._process.on_commit)
         self._consumer = QueueConsumer(settings.process.amqp_uri, topology.INTAKE_QUEUE, self.intake.handle)
         self._cleaning = Loop("forget", self._clean)
+        self._mail = self._mail_door(settings)
         self._threads: list[threading.Thread] = []
         self.port = 0
         self.page_port = 0
+
+    def _mail_door(self, settings: Settings) -> MailDoor | None:
+        metrics = MailMetrics(self._process.metrics.registry)
+        if settings.mail is None:
+            return None
+        return MailDoor(settings.mail, self._process.engine, settings.blobs, metrics, self._process.on_commit)
 
     def start(self) -> None:
         """Open both doors. Raises UnknownSchema, OSError when the port is taken."""
@@ -63,8 +71,19 @@ class Gateway:
         self._process.ready.add("rpc", lambda: None if self._rpc.connected else "the broker is away")
         self._process.live.add("intake", self._silent)
         ready, live = self._process.ready, self._process.live
-        links = self._settings.links
-        app = create_app(Parts(self._process.engine, self.intake, self._rpc, ready, live, self._askers, links))
+        app = create_app(
+            Parts(
+                self._process.engine,
+                self.intake,
+                self._rpc,
+                ready,
+                live,
+                self._askers,
+                self._settings.links,
+                self._settings.blobs,
+                self._settings.max_file_bytes,
+            )
+        )
         self._server = uvicorn.Server(
             uvicorn.Config(
                 app, log_config=None, access_log=False, lifespan="off", ws="none", timeout_graceful_shutdown=_GRACE_S
@@ -72,6 +91,8 @@ class Gateway:
         )
         self._run("intake", self._consumer.run)
         self._run("forget", self._cleaning.run)
+        if self._mail is not None:
+            self._run("mail", self._mail.run)
         self._run("http", lambda: self._server.run(sockets=[listening]))
         log.info("doors open", extra={"http_port": self.port})
 
@@ -107,6 +128,8 @@ class Gateway:
         self._server.should_exit = True
         self._consumer.stop()
         self._cleaning.stop()
+        if self._mail is not None:
+            self._mail.stop()
         for thread in self._threads:
             thread.join(timeout=_GRACE_S + 5)
         self._askers.shutdown(wait=False, cancel_futures=True)

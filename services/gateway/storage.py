@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import (
     ARRAY,
+    BigInteger,
     Boolean,
     Column,
     Connection,
@@ -76,6 +77,34 @@ accepted = Table(
     comment="Every event that was accepted, so that a repeat changes nothing",
 )
 
+mail_in = Table(
+    "mail_in",
+    metadata,
+    Column("id", Text, primary_key=True, comment="of the Message-ID; without one, of the bytes"),
+    Column("message_id", Text, nullable=False),
+    Column("sender", Text, nullable=False, comment="an address in small letters"),
+    Column("title", Text, nullable=False),
+    Column("became", Text, nullable=False, comment="request, comment, ignored or unreadable"),
+    Column("reason", Text, nullable=False, comment="why it was ignored or could not be read"),
+    Column("number", Text, comment="of the ticket that it is about"),
+    Column("repeats", Integer, nullable=False, server_default=text("0"), comment="how often it came again"),
+    _moment("arrived_at"),
+    Index("mail_in_by_sender", "sender", "arrived_at"),
+    Index("mail_in_arrived_at", "arrived_at", postgresql_using="brin"),
+    comment="What became of every mail, once for each Message-ID",
+)
+
+mail_seen = Table(
+    "mail_seen",
+    metadata,
+    Column("validity", BigInteger, primary_key=True, comment="the mailbox's UIDVALIDITY"),
+    Column("uid", BigInteger, primary_key=True),
+    Column("id", Text, nullable=False, comment="of the mail"),
+    _moment("seen_at"),
+    Index("mail_seen_at", "seen_at", postgresql_using="brin"),
+    comment="Which messages of the mailbox were read, so that they are not fetched again",
+)
+
 refusal = Table(
     "refusal",
     metadata,
@@ -97,6 +126,9 @@ refusal = Table(
 _KEPT = (
     ("accepted", "(source, id)", "arrived_at < now() - interval '35 days'"),
     ("refusal", "(publisher, digest)", "refused_at < now() - interval '30 days'"),
+    # A mailbox from which nothing can be moved shows its messages for as long.
+    ("mail_in", "id", "arrived_at < now() - interval '25 months'"),
+    ("mail_seen", "(validity, uid)", "seen_at < now() - interval '25 months'"),
     ("token", "hash", "revoked_at < now() - interval '30 days'"),
 )
 _CHUNK = 5000
@@ -254,9 +286,10 @@ def forget_old(connection: Connection) -> int:
 
 _PAYLOAD = "convert_from(payload, 'UTF8')::jsonb"
 
-#: What erases a person (S6): tokens, the bytes of refused events that name them, and what they wrote and was sent on.
+#: What erases a person (S6): tokens, what the list of mails says, refused events that name them, and what was sent on.
 FORGET = (
     "update token set revoked_at = coalesce(revoked_at, now()), person = null where person = :number",
+    "update mail_in set sender = '', title = '', message_id = '' where sender = :address",
     "update refusal set sent = '' where position(convert_to(:number, 'UTF8') in sent) > 0",
     "update eventkit.outbox set"
     f" payload = convert_to(({_PAYLOAD} - 'description' || '{{\"title\": \"—\"}}')::text, 'UTF8')"

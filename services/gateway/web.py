@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from fastapi import FastAPI
@@ -9,10 +10,13 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.gateway import problems
+from services.gateway.files import MAX_FILE_BYTES
 from services.gateway.parts import Parts
+from services.gateway.problems import Problem
 from services.gateway.routes import (
     alerts,
     answers,
+    attachments,
     desk,
     duty,
     events,
@@ -28,23 +32,29 @@ from services.gateway.routes import (
 _DESCRIPTION = "其他系统在这里发布事件(CloudEvents 1.0),人员在这里提交和处理工单。错误以 RFC 9457 文档回答。"
 # A little over the largest batch, whose own limit is told with its field.
 _MAX_BODY_BYTES = 2 * 1024 * 1024
+_ATTACHMENTS = re.compile(r"/v1/tickets/[^/]+/attachments")
 
 
 class BodyLimit:
-    """Stops reading a body that is too large for any route, with a problem document."""
+    """Stops reading a body that is too large for its route, with a problem document."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, max_file_bytes: int) -> None:
         self._app = app
+        self._max_file_bytes = max_file_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         read = 0
+        is_file = scope["type"] == "http" and _ATTACHMENTS.fullmatch(scope["path"])
+        most = max(self._max_file_bytes, _MAX_BODY_BYTES) if is_file else _MAX_BODY_BYTES
 
         async def limited() -> Message:
             nonlocal read
             message = await receive()
             read += len(message.get("body", b""))
-            if read > _MAX_BODY_BYTES:
-                raise HTTPException(413, f"more than {_MAX_BODY_BYTES} bytes")
+            if read > most:
+                # FastAPI makes a 400 of everything else that ends the reading of JSON.
+                told = f"more than {most} bytes"
+                raise Problem.of_field(413, "body", told) if is_file else HTTPException(413, told)
             return message
 
         await self._app(scope, limited, send)
@@ -61,7 +71,7 @@ def create_app(parts: Parts) -> FastAPI:
         openapi_url=None,
     )
     app.state.parts = parts
-    app.add_middleware(BodyLimit)
+    app.add_middleware(BodyLimit, max_file_bytes=parts.max_file_bytes if parts else MAX_FILE_BYTES)
     problems.install(app)
     for router in (
         pages.router,
@@ -70,6 +80,7 @@ def create_app(parts: Parts) -> FastAPI:
         register.router,
         relations.router,
         tickets.router,
+        attachments.router,
         duty.router,
         answers.router,
         desk.router,

@@ -149,8 +149,8 @@ def thin_journal(connection: Connection, now: datetime) -> int:
 _BODY = "convert_from(body, 'UTF8')::jsonb"
 #: The fields in which people are named or have written; titles and texts are required, so they are replaced.
 _PERSONAL = (
-    "'description', 'solution', 'comment', 'reason', 'answer', 'author', 'email', 'mobile', 'dingtalk_id', 'wecom_id',"
-    " 'feishu_id', 'position', 'manager', 'groups', 'roles', 'away'"
+    "'description', 'solution', 'comment', 'reason', 'answer', 'author', 'mail_from', 'attachments', 'email', 'mobile',"
+    " 'dingtalk_id', 'wecom_id', 'feishu_id', 'position', 'manager', 'groups', 'roles', 'away'"
 )
 _BLANKED = " || ".join(
     f"case when {_BODY} ? '{field}' then '{{\"{field}\": \"—\"}}'::jsonb else '{{}}'::jsonb end"
@@ -178,6 +178,10 @@ FORGET = (
     f"update journal set body = convert_to(({_BODY} - array['email', 'mobile', 'dingtalk_id',"
     " 'wecom_id', 'feishu_id', 'position', 'manager', 'groups', 'roles', 'away'] || '{\"name\": \"—\"}')::text, 'UTF8')"
     f" where type = 'liaison.person.changed.v1' and {_BODY} ->> 'employee_number' = :number",
+    f"update journal set body = convert_to(({_BODY} - array['mail_from', 'description', 'comment', 'attachments']"
+    " || '{\"title\": \"—\"}')::text, 'UTF8')"
+    f" where type in ('liaison.ticket.requested.v1', 'liaison.ticket.update_requested.v1')"
+    f" and lower({_BODY} ->> 'mail_from') = :address",
     f"update journal set body = convert_to(({_BODY} - array['author', 'answer'] || '{{\"text\": \"—\"}}')::text,"
     " 'UTF8')"
     f" where type like 'liaison.feedback.%' and {_BODY} ->> 'author' = :number",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from services.notify.settings import Settings
     from services.notify.storage import NotifyStore
 
+_THREAD = re.compile(r"[A-Za-z0-9-]{1,40}")
 #: From this priority on, up to 1, a mail is marked as important.
 URGENT = 1
 
@@ -177,13 +179,19 @@ def written(taken: Taken, settings: Settings, domain: str) -> Letter:
         values |= {"recipient": called(taken.recipient), "subject": subject, "text": text}
         subject, text = render(languages.template(language, FORWARDED), values, none)
     return Letter(
-        message_id=f"<{taken.id}@{domain}>",
+        message_id=f"<{_thread_of(taken.about)}{taken.id}@{domain}>",
         to_name=values["name"],
         to_address=contact.email if contact and contact.email else settings.desk_mail,
         subject=subject,
         text=text,
         is_urgent=taken.priority <= URGENT,
     )
+
+
+def _thread_of(about: Fact) -> str:
+    """Return how a Message-ID names the ticket of a mail, so that an answer to it finds the ticket again (T1)."""
+    number = getattr(about, "number", None)
+    return f"{number}." if number and _THREAD.fullmatch(number) else ""
 
 
 def record(store: NotifyStore, delivery_id: str, answer: Answer, *, interrupted: bool = False) -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from contracts.fact import Fact
 from contracts.gateway import TicketRequested, TicketUpdateRequested
 from contracts.markings import ADVICE, marked_field
 from contracts.words import TicketState
@@ -52,9 +51,10 @@ _SHOWN = [
     "fields",
     "secrecy",
     "support_level",
+    "mail_from",
 ]
 MAX_PAGE = 200
-F = TypeVar("F", bound=Fact)
+F = TypeVar("F", bound=msgspec.Struct)
 
 
 def shown(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,13 +14,15 @@ from eventkit.envelope import Event
 from eventkit.errors import BadMessage, RuleBroken
 from eventkit.service import Stored, answers, fires, handles
 from eventkit.timers import Timer
-from services.tickets import calls, opening, usecases
+from services.tickets import calls, usecases
+from services.tickets.attachments import calls as attachment_calls
 from services.tickets.closing import usecases as closing
 from services.tickets.desk_calls import LIFE, DeskCalls
 from services.tickets.duty import usecases as duty
 from services.tickets.feedback import calls as feedback_calls
 from services.tickets.feedback import usecases as feedback
 from services.tickets.feedback.storage import FeedbackStore
+from services.tickets.mail import usecases as mail
 from services.tickets.sla import calls as sla_calls
 from services.tickets.sla import usecases as sla
 from services.tickets.support import calls as support_calls
@@ -41,7 +43,10 @@ class TicketsService(DeskCalls):
         self.store.preload(
             request_keys=[key for event in events if (key := request_key(event.source, event.externalref))],
             numbers=[],
-            people=[one for event in events for one in (event.data.requester, event.data.assignee) if one],
+            people=[
+                *(one for event in events for one in (event.data.requester, event.data.assignee) if one),
+                *self.store.senders.load(event.data.mail_from for event in events),
+            ],
             fingerprints=[key for event in events if (key := request_key(event.source, event.data.fingerprint))],
         )
 
@@ -49,7 +54,7 @@ class TicketsService(DeskCalls):
     def on_ticket_requested(self, event: Event[TicketRequested]) -> None:
         """T1: events from other systems are a way in."""
         with as_message():
-            opening.open_ticket(
+            mail.open_ticket(
                 self.store,
                 self.settings.policy,
                 event.data,
@@ -67,14 +72,18 @@ class TicketsService(DeskCalls):
                 if not event.data.number and (key := request_key(event.source, event.externalref))
             ],
             numbers=[event.data.number for event in events if event.data.number],
-            people=[event.data.assignee for event in events if event.data.assignee],
+            people=[
+                *(event.data.assignee for event in events if event.data.assignee),
+                *self.store.senders.load(event.data.mail_from for event in events),
+            ],
         )
 
     @handles(TicketUpdateRequested, preload="load_updates", emits=LIFE)
     def on_ticket_update_requested(self, event: Event[TicketUpdateRequested]) -> None:
-        """Another system changes a ticket: state, holder, comment, solution."""
+        """Another system changes a ticket: state, holder, comment, solution; or somebody answers by mail."""
+        take = mail.take_reply if event.data.mail_from else usecases.update_ticket
         with as_message():
-            usecases.update_ticket(
+            take(
                 self.store,
                 self.settings.policy,
                 event.data,
@@ -219,6 +228,21 @@ class TicketsService(DeskCalls):
     def ticket_comments(self, arguments: Mapping[str, Any]) -> Any:
         """Show what was written on a ticket."""
         return calls.comments(self.store, arguments)
+
+    @answers(command=True)
+    def add_attachment(self, arguments: Mapping[str, Any]) -> Any:
+        """Put a file on a ticket."""
+        return attachment_calls.add_attachment(self.store, arguments, self.store.work.actor)
+
+    @answers()
+    def ticket_attachments(self, arguments: Mapping[str, Any]) -> Any:
+        """Show a ticket's files."""
+        return attachment_calls.ticket_attachments(self.store, arguments)
+
+    @answers()
+    def get_attachment(self, arguments: Mapping[str, Any]) -> Any:
+        """Show one file of a ticket."""
+        return attachment_calls.get_attachment(self.store, arguments)
 
     @answers()
     def ticket_changes(self, arguments: Mapping[str, Any]) -> Any:

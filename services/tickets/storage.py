@@ -11,9 +11,11 @@ from sqlalchemy import and_, exists, select, text
 from contracts.tickets import Target
 from contracts.words import TicketState
 from eventkit.work import Row, Work
+from services.tickets.attachments.storage import Attachments
 from services.tickets.duty.assignment import away_of
 from services.tickets.duty.storage import DutyStore
 from services.tickets.listing import Page, page_of
+from services.tickets.mail.storage import Senders
 from services.tickets.relations.storage import RelationStore
 from services.tickets.rules import FINISHED
 from services.tickets.statistics import statistics
@@ -49,6 +51,8 @@ class TicketStore:
         self.supports = work.rows(ticket_support)
         self.relations = RelationStore(work)
         self.duty = DutyStore(work, self.people)
+        self.attachments = Attachments(work)
+        self.senders = Senders(work, self.people)
         self._numbers: list[int] = []
         self._queues: dict[str, bool] = {}
 
@@ -240,6 +244,10 @@ FORGET = (
     "update assignment set person = nullif(person, :number), judged = (select coalesce(jsonb_agg(one), '[]') from"
     " jsonb_array_elements(judged) one where one ->> 'person' <> :number)"
     " where person = :number or judged @> jsonb_build_array(jsonb_build_object('person', cast(:number as text)))",
+    "delete from attachment where actor = :number or number in (select number from ticket where requester = :number)",
+    "update ticket_change set after = '' where field = 'attachment'"
+    " and (actor = :number or number in (select number from ticket where requester = :number))",
+    "update ticket set mail_from = null where mail_from = (select email from person where employee_number = :number)",
     "update register_entry set owner = '' where owner = :number",
     "delete from person where employee_number = :number",
     "update ticket set description = '', fields = '{}' where requester = :number",

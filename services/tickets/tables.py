@@ -80,6 +80,7 @@ ticket = Table(
     Column("support_level", SmallInteger, nullable=False, comment="T4: 1 key user, 2 specialist, 3 team, 4 vendor"),
     Column("support_cycle", Integer, nullable=False, comment="the cycle of the internal clock; 0 before there was one"),
     Column("waits", Boolean, nullable=False, comment="in its group's queue, to be drawn when somebody has room"),
+    Column("mail_from", Text, comment="the address of a mail's sender whom nobody is known by"),
     Index("ticket_open_by_assignee", "assignee", postgresql_where=OPEN),
     Index("ticket_open_by_next", "due_next_at", "number", postgresql_where=OPEN),
     Index("ticket_open_by_due", "due_solution_at", "number", postgresql_where=OPEN),
@@ -178,5 +179,7 @@ person = Table(
     Column("away", JSONB, nullable=False),
     Column("skills", ARRAY(Text), nullable=False),
     Column("capacity", Integer, comment="open tickets at most; null: as the policy file says"),
+    Column("email", Text, comment="in small letters; who writes from there is this person"),
     Index("person_groups", "groups", postgresql_using="gin"),
+    Index("person_email", "email"),
 )

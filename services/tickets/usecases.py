@@ -292,6 +292,7 @@ def change_person(store: TicketStore, policy: Policy, person: PersonChanged, cha
         "active": person.active,
         "skills": list(person.skills),
         "capacity": person.capacity,
+        "email": person.email.lower() if person.email else None,
         "away": [[span.begin_at.isoformat(), span.end_at.isoformat()] for span in person.away],
     }
     row = store.put_person(person.employee_number, known, values)

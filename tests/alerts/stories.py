@@ -176,6 +176,15 @@ STORIES: tuple[Fires | Quiet, ...] = (
     Quiet("DeliveriesFailing", _deliveries("100x60", failed="3x60", unknown="3x60")),
     Quiet("DeliveriesFailing", {_PENDING % "waiting_contact": "0+60x60"}),
     Fires(
+        "MailboxAway",
+        {'liaison_gateway_mailbox_up{job="gateway", instance="a"}': "1x4 0x20 1x30"},
+        14,
+        17,
+        27,
+        "邮箱无法读取 / the mailbox cannot be read",
+    ),
+    Quiet("MailboxAway", {'liaison_gateway_mailbox_up{job="gateway", instance="a"}': "1x4 0x8 1x40"}),
+    Fires(
         "IndexBehind",
         {'liaison_knowledge_index_oldest_age_seconds{job="knowledge", instance="a"}': GROWS},
         10,

@@ -136,7 +136,8 @@ def deliveries(system: System, about: str) -> dict[tuple[str, str], int]:
 def message_ids(mails: MailFolder) -> list[str]:
     """Return the delivery that each mail at the mail server says it is, in order."""
     found = (str(message_from_bytes(mail.raw)["Message-ID"]) for mail in mails.newest(10_000))
-    return sorted(one.strip("<>").partition("@")[0] for one in found)
+    # The number of the ticket may stand before it.
+    return sorted(one.strip("<>").partition("@")[0].rpartition(".")[2] for one in found)
 
 
 def accepted(system: System, *about: str) -> list[str]:

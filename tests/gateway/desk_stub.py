@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from hashlib import sha256
 from typing import Any
 
 from eventkit import broker, topology
@@ -34,6 +35,17 @@ FEEDBACK = {
     "way": "web",
 }
 COMMENT = {"id": "c1", "at": "2026-01-01T00:00:00Z", "actor": "E7", "body": "还是不行", "public": True}
+FILE = b"\x89PNG a picture"
+ATTACHMENT = {
+    "id": "f1",
+    "name": "截图 1.png",
+    "size_bytes": len(FILE),
+    "sha256": sha256(FILE).hexdigest(),
+    "content_type": "image/png",
+    "level": "public",
+    "actor": "E7",
+    "added_at": "2026-01-01T00:00:00Z",
+}
 CHANGE = {
     "at": "2026-01-01T00:00:00Z",
     "actor": "E7",
@@ -177,6 +189,8 @@ FOR_REQUESTER: dict[str, Any] = {
 _ANSWERS: dict[str, Any] = {
     "ticket_comments": {"items": [COMMENT]},
     "ticket_changes": {"items": [CHANGE]},
+    "ticket_attachments": {"items": [ATTACHMENT]},
+    "get_attachment": ATTACHMENT,
     "explain_sla": SLA,
     "ticket_assignments": {"items": [DECISION]},
     "show_duty": DUTY,
@@ -190,6 +204,7 @@ _ANSWERS: dict[str, Any] = {
     "ticket_ledger": LEDGER,
 }
 _COMMANDS: dict[str, Any] = {
+    "add_attachment": ATTACHMENT,
     "load_roster": {"shifts": 1, "replaced": 0, "groups": ["网络组"]},
     "swap_duty": SWAP,
     "decide_solution": FOR_REQUESTER,

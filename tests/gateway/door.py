@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
 from typing import Any
 
 import amqp
@@ -14,6 +16,7 @@ import httpx
 from sqlalchemy import Engine, text
 
 from eventkit import broker, schema, topology
+from eventkit.blobs import FolderStore
 from eventkit.consumer import Incoming
 from eventkit.database import open_engine
 from eventkit.envelope import encode_time
@@ -56,6 +59,8 @@ def as_json(value: Any) -> bytes:
     return value if isinstance(value, bytes) else json.dumps(value, ensure_ascii=False).encode()
 
 
+#: The largest attachment, bytes: more than other bodies may have.
+MAX_FILE_BYTES = 3_000_000
 LINK_KEY = "for links that tests follow"
 
 
@@ -73,7 +78,9 @@ class Door:
         schema.migrate(self.engine, FOLDER)
         process = ProcessSettings(installation.amqp_uri("gateway"), installation.database_uri("gateway"), 0)
         links = Links([LINK_KEY], TICKET, valid_days=14)
-        self.gateway = Gateway(Settings(process, "127.0.0.1", 0, FOLDER / "mappings", links))
+        self.blobs = FolderStore(Path(mkdtemp(prefix="liaison-blobs-")))
+        settings = Settings(process, "127.0.0.1", 0, FOLDER / "mappings", links, self.blobs, MAX_FILE_BYTES)
+        self.gateway = Gateway(settings)
         self.gateway.start()
         self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.gateway.port}", timeout=10, trust_env=False)
         self._reader = broker.connect(installation.amqp_admin_uri, name="test").channel()
@@ -103,6 +110,7 @@ class Door:
         self.admin._call("DELETE", f"/queues/{topology.VHOST}/{TAP}", ok=(204, 404))
         self.admin.close()
         self.engine.dispose()
+        rmtree(self.blobs.folder)
 
     def post(
         self,

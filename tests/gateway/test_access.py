@@ -36,6 +36,7 @@ BODIES: dict[str, Any] = {
     "/v1/tickets/{number}/escalate": {"reason": "要厂商"},
     "/v1/tickets/{number}/diagnosis": {"mode": "remote"},
     "/v1/tickets/{number}/vendor": {"vendor_number": "V-1"},
+    "/v1/tickets/{number}/attachments": {"a file": "of JSON"},
     "/v1/register": {"kind": "problem", "title": "打印慢", "owner": "E1", "impact": 3},
     "/v1/register/{entry}": {"status": "closed"},
     "/v1/duty/roster": {"sheet": "组,级别,工号,开始,结束"},
@@ -87,7 +88,9 @@ def send(door: Door, method: str, path: str, token: str | None) -> int:
     """Send a plausible request to a route and return the status."""
     headers = {"content_type": "application/cloudevents+json"} if path == "/v1/events" else {}
     place = (
-        path.replace("{number}", "T2026-000001")
+        path.replace("/attachments", "/attachments?filename=a.json" if method == "POST" else "/attachments")
+        .replace("{number}", "T2026-000001")
+        .replace("{attachment_id}", "f1")
         .replace("/v1/duty", "/v1/duty?group=网络组" if path == "/v1/duty" else "/v1/duty")
         .replace("{feedback_id}", "F2026-000001")
         .replace("{article_id}", "A-000001")

@@ -131,7 +131,7 @@ def test_a_forgotten_persons_tickets_leave_no_text_and_others_keep_theirs(house:
     before = house.page(NOW)
     # When one of them is forgotten
     for statement in FORGET:
-        house.run(statement, number="E1")
+        house.run(statement, number="E1", address="e1@example.invalid")
     # Then only the other one's texts are left, and a count from the journal finds nothing to correct
     text_left = "convert_from(body, 'UTF8') ~ '我|你'"
     [(events, left)] = house.rows(f"select count(*), count(*) filter (where {text_left}) from journal")
@@ -145,7 +145,7 @@ def test_a_forgotten_person_leaves_no_text_and_no_name_and_the_numbers_stay(hous
     house.hand_in(told(3, tickets=6, others=12))
     before = house.page(NOW)
     for statement in FORGET:
-        house.run(statement, number="E1")
+        house.run(statement, number="E1", address="e1@example.invalid")
     bodies = [msgspec.json.decode(bytes(row.body)) for row in house.rows("select body from journal")]
     assert all(body["text"] != "打印机又坏了" for body in bodies if body.get("author") == "E1")
     assert any(body.get("text") == "—" for body in bodies)

@@ -51,7 +51,7 @@ def test_what_was_accepted_is_announced(office: Office) -> None:
     assert headers["ce-subject"] == data["delivery_id"]
     [mail] = office.kept()
     parsed = message_from_bytes(mail.raw)
-    assert parsed["Message-ID"] == f"<{data['delivery_id']}@liaison.invalid>"
+    assert parsed["Message-ID"] == f"<T-1.{data['delivery_id']}@liaison.invalid>"
     assert parsed["Auto-Submitted"] == "auto-generated"
 
 

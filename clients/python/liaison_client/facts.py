@@ -47,6 +47,17 @@ def _plain(value: Any) -> Any:
 
 
 @dataclass(frozen=True, **_NAMED)
+class AttachedFile(Part):
+    """A file that belongs to a request; the gateway keeps its bytes under `sha256`, in small hexadecimal letters."""
+
+    id: str
+    name: str
+    size_bytes: int
+    sha256: str
+    content_type: str
+
+
+@dataclass(frozen=True, **_NAMED)
 class AwaySpan(Part):
     """A span in which a person is away. begin_at, end_at: aware; the end does not belong to it."""
 
@@ -61,6 +72,7 @@ class TicketRequested(Fact):
     The event's `externalref` is the requester's own key: a second request with it is an occurrence of the first. A
     second one with the same `fingerprint` is one too, as long as the first is open. `request_type` has `fields` of its
     own. `secrecy` absent: as the type has it, else internal.
+    `mail_from`: the address of a mail's sender, by which the requester is found.
     """
 
     TYPE: ClassVar[str] = "liaison.ticket.requested.v1"
@@ -97,6 +109,8 @@ class TicketRequested(Fact):
     fields: Mapping[str, str] | None = None
     secrecy: Literal["public", "internal", "sensitive", "other"] | None = None
     fingerprint: str | None = None
+    mail_from: str | None = None
+    attachments: Sequence[AttachedFile] | None = None
 
 
 @dataclass(frozen=True, **_NAMED)
@@ -105,6 +119,8 @@ class TicketUpdateRequested(Fact):
 
     The ticket is found by `number`, else by the event's `externalref` within the same source.
     A field that is absent stays as it is; `unassigned` says that nobody holds the ticket now, `ungrouped` no group.
+    `mail_from`: the comment came by mail from this address. It counts when the sender is the ticket's requester or an
+    engineer; from anybody else, and without such a ticket, it becomes a ticket of its own, called `title`.
     """
 
     TYPE: ClassVar[str] = "liaison.ticket.update_requested.v1"
@@ -138,6 +154,9 @@ class TicketUpdateRequested(Fact):
     comment: str | None = None
     solution: str | None = None
     resolved_by: str | None = None
+    mail_from: str | None = None
+    title: str | None = None
+    attachments: Sequence[AttachedFile] | None = None
 
 
 @dataclass(frozen=True, **_NAMED)

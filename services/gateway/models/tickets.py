@@ -92,7 +92,10 @@ class TicketSearch(Body):
 
 
 class Ticket(BaseModel):
-    """A ticket as its people see it. state_text: 待处理, 处理中 or 已解决."""
+    """A ticket as its people see it. state_text: 待处理, 处理中 or 已解决.
+
+    mail_from: who wrote the mail that it came by, when nobody is known by that address.
+    """
 
     number: str
     title: str
@@ -124,6 +127,7 @@ class Ticket(BaseModel):
     fields: dict[str, str] = {}
     secrecy: str = "internal"
     support_level: int = 2
+    mail_from: str | None = None
 
 
 class TicketPage(BaseModel):
