@@ -23,10 +23,22 @@ from liaison.sample_day import play
 from liaison.terminal import console
 from liaison.tokens import let_alertmanager_in
 
-_FILES = {
+#: What a service on this machine is told by whoever starts it: files in the place of those shipped, and a mailbox.
+_TOLD = {
     "tickets": ("LIAISON_TICKETS_POLICY", "LIAISON_CALENDARS", "LIAISON_FEEDBACK_OWNERS"),
     "notify": ("LIAISON_NOTIFY_RULES",),
-    "gateway": ("LIAISON_MAPPINGS",),
+    "gateway": (
+        "LIAISON_MAPPINGS",
+        "LIAISON_BLOBS",
+        "LIAISON_MAX_FILE_BYTES",
+        "LIAISON_MAILBOX",
+        "LIAISON_MAILBOX_PASSWORD",
+        "LIAISON_MAILBOX_PASSWORD_FILE",
+        "LIAISON_MAILBOX_ADDRESSES",
+        "LIAISON_MAILBOX_POLL_S",
+        "LIAISON_MAILS_PER_HOUR",
+        "LIAISON_MAIL_CHECKED_BY",
+    ),
 }
 
 
@@ -56,9 +68,8 @@ def environment(installation: Installation, name: str) -> dict[str, str]:
             "LIAISON_URL": installation.gateway_url,
         },
     }
-    # Files of one's own in the place of those shipped, as the settings of the services name them.
-    files = {key: os.environ[key] for key in _FILES.get(name, ()) if os.environ.get(key)}
-    return common | own.get(name, {}) | files
+    told = {key: os.environ[key] for key in _TOLD.get(name, ()) if os.environ.get(key)}
+    return common | own.get(name, {}) | told
 
 
 def processes(installation: Installation) -> Sequence[ServiceProcess]:

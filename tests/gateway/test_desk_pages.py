@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.gateway.desk_stub import Tickets
+from eventkit.blobs import key_of
+from tests.gateway.desk_stub import ATTACHMENT, FILE, Tickets
 from tests.gateway.door import Door
 
 
@@ -57,12 +58,22 @@ def test_a_tickets_page_shows_clocks_words_reasons_and_changes(engineer: httpx.C
         assert shown in text
 
 
+def test_a_tickets_page_lists_its_files_and_gives_them_out(engineer: httpx.Client, door: Door) -> None:
+    door.blobs.put_object(key_of(FILE), FILE, "image/png")
+    address = f"/desk/tickets/T2026-000001/files/{ATTACHMENT['id']}"
+    assert f'href="{address}">{ATTACHMENT["name"]}</a>' in engineer.get("/desk/tickets/T2026-000001").text
+    answer = engineer.get(address)
+    assert answer.content == FILE
+    assert answer.headers["content-disposition"].startswith("attachment;")
+
+
 def test_a_requester_sees_no_audit(browser: httpx.Client, door: Door, tickets: Tickets) -> None:
     browser.post("/desk/sign-in", data={"token": door.token("requester")})
     assert browser.get("/desk/tickets/T2026-000001").status_code == 200
     assert {method for method, _, _ in tickets.asked} == {
         "get_ticket",
         "ticket_comments",
+        "ticket_attachments",
         "explain_sla",
         "list_tickets",
     }

@@ -102,6 +102,11 @@ def download_attachment(
     request: Request, who: Who, number: str, attachment_id: str, blobs: Annotated[BlobStore, Depends(blobs_of)]
 ) -> Any:
     """Give a file out, to be saved and not to be shown."""
+    return given_out(request, who, number, attachment_id, blobs)
+
+
+def given_out(request: Request, who: Who, number: str, attachment_id: str, blobs: BlobStore) -> Response:
+    """Return a file as an answer that a browser saves. Raises Problem."""
     asked = {"number": number, "attachment_id": attachment_id}
     found = _TICKETS.ask_for(request, who, "get_attachment", asked)
     try:

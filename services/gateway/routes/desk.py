@@ -12,11 +12,13 @@ from urllib.parse import parse_qs, quote, urlencode
 from fastapi import Depends, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
+from eventkit.blobs import BlobStore
 from services.gateway import rules
 from services.gateway.access import DESK_COOKIE, Permitted, Who, action, caller_with, guarded_router, parts_of
 from services.gateway.asking import Asked
 from services.gateway.html import page
 from services.gateway.models.tickets import Ticket, TicketSearch
+from services.gateway.routes.attachments import blobs_of, given_out
 
 _TICKETS = Asked("tickets")
 _SHIFT_S = 12 * 3600
@@ -92,11 +94,20 @@ def ticket(request: Request, who: Who, number: str) -> Response:
         who=_name(who),
         ticket=_whole(asked("get_ticket")),
         comments=asked("ticket_comments")["items"],
+        files=[one | {"size": _size(one["size_bytes"])} for one in asked("ticket_attachments")["items"]],
         clocks=asked("explain_sla")["clocks"],
         changes=asked("ticket_changes")["items"] if may_audit else [],
         decisions=asked("ticket_assignments")["items"] if may_audit else [],
         address=f"/desk/tickets/{quote(number)}",
     )
+
+
+@router.get("/tickets/{number}/files/{attachment_id}", **action("tickets.read"))
+def file(
+    request: Request, who: Who, number: str, attachment_id: str, blobs: Annotated[BlobStore, Depends(blobs_of)]
+) -> Response:
+    """Give a ticket's file out."""
+    return given_out(request, who, number, attachment_id, blobs)
 
 
 def _whole(found: Any) -> dict[str, Any]:
@@ -106,6 +117,10 @@ def _whole(found: Any) -> dict[str, Any]:
 
 def _name(who: Permitted) -> str:
     return who.caller.person or who.caller.name
+
+
+def _size(size_bytes: int) -> str:
+    return f"{size_bytes / 1e6:.1f} MB" if size_bytes >= 1e6 else f"{max(1, round(size_bytes / 1000))} kB"
 
 
 def _left(due_at: str | None, now: datetime) -> dict[str, Any]:
