@@ -17,7 +17,7 @@ from bench.latency import WARM_S
 from bench.load import PER_SECOND
 from bench.plan import quick_plan
 from deploy.local.mailbox import MailFolder
-from deploy.local.servers import SERVERS
+from deploy.local.parts import SERVERS
 
 
 @pytest.mark.timeout(240)
