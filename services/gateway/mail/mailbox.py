@@ -96,6 +96,7 @@ class Mailbox:
             self.close()
             raise
         self._folders: dict[tuple[str, ...], str] = {}
+        self._marked: set[int] = set()
 
     def close(self) -> None:
         """Take leave of the server, in whatever state the connection is."""
@@ -130,8 +131,10 @@ class Mailbox:
         with _answered():
             if b"MOVE" in self._abilities:
                 _done("MOVE", self._server.uid("MOVE", str(uid), _quoted(self._folder(folder))))
-            else:
+            elif uid not in self._marked:
                 _done("STORE", self._server.uid("STORE", str(uid), "+FLAGS.SILENT", "(\\Seen)"))
+                # It stays in the inbox and is found at every look.
+                self._marked.add(uid)
 
     def _body(self, uid: int, what: str) -> bytes | None:
         with _answered():
