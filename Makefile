@@ -24,6 +24,7 @@ check: ## Check format, style, types, repetitions, the direction of imports and 
 	.venv/bin/mypy
 	.venv/bin/pylint contracts eventkit services liaison deploy bench tests
 	.venv/bin/lint-imports
+	.venv/bin/pytest --collect-only -qq
 	.venv/bin/python -m contracts.documents check
 	.venv/bin/python -W ignore -m deploy.grafana check
 
