@@ -103,6 +103,21 @@ def test_the_next_response_is_due_from_the_requesters_first_word_on(
     assert shown == [(1, "met"), (2, "running")]
 
 
+def test_a_question_that_the_solution_answers_is_due_no_more(
+    desk_under: Callable[..., Desk], calling: Callable[[Desk], Any]
+) -> None:
+    # Chatwoot lets the next response run on after the solution.
+    desk = desk_under(WITH_NEXT_RESPONSE)
+    call = calling(desk)
+    number = call("open_ticket", title="打不开", requester="E7")["number"]
+    call("respond_ticket", number=number)
+    call("comment_ticket", actor="E7", number=number, body="还是不行")
+    assert ("breach", "next_response/1") in timers(desk)
+    call("resolve_ticket", number=number, solution="重装了驱动")
+    assert timers(desk) == set()
+    assert [data["cycle"] for data in of("sla.met", desk, target="next_response")] == [1]
+
+
 def test_a_public_word_of_the_desk_is_the_first_response(call: Any) -> None:
     number = call("open_ticket", title="打不开", requester="E7")["number"]
     assert call("comment_ticket", number=number, body="记一下", public=False)["responded_at"] is None
