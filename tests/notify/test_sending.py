@@ -108,7 +108,7 @@ def test_a_lost_answer_is_repeated_under_the_same_id_where_the_rule_says_so(offi
     office.settled(1)
     assert (row(office).state, row(office).attempts, row(office).unclear_attempts) == ("accepted", 2, 1)
     ids = [message_from_bytes(mail.raw)["Message-ID"] for mail in office.kept()]
-    assert ids == [f"<{row(office).id}@liaison.invalid>"] * 2
+    assert ids == [f"<T-1.{row(office).id}@liaison.invalid>"] * 2
 
 
 def test_answers_that_are_always_lost_do_not_fill_a_mailbox(office: Office) -> None:
