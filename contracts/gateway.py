@@ -10,6 +10,8 @@ import msgspec
 from contracts.fact import EmployeeNumber, Fact, Moment, Name, Priority, Score, Share, Text
 from contracts.words import Channel, FeedbackWay, Secrecy, Severity, TicketState
 
+#: Fields that only the gateway's own mailbox fills in: the door refuses them from another system.
+ONLY_BY_MAIL = ("mail_from", "attachments")
 Address = Annotated[str, msgspec.Meta(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")]
 
 

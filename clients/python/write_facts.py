@@ -87,11 +87,17 @@ def kind_of(annotation: Any) -> str:
     raise TypeError(f"no reading for {annotation!r}")
 
 
+def fields_of(kind: type) -> list[Any]:
+    """Return the fields of a contract that other systems may fill in."""
+    import msgspec
+    from contracts.gateway import ONLY_BY_MAIL
+
+    return [one for one in msgspec.structs.fields(kind) if one.name not in ONLY_BY_MAIL]
+
+
 def class_text(kind: type) -> str:
     """Return the class of a contract, its required fields first."""
-    import msgspec
-
-    given = sorted(msgspec.structs.fields(kind), key=lambda one: not one.required)
+    given = sorted(fields_of(kind), key=lambda one: not one.required)
     hints = typing.get_type_hints(kind, include_extras=True)
     is_fact = bool(getattr(kind, "TYPE", ""))
     lines = ["@dataclass(frozen=True, **_NAMED)", f"class {kind.__name__}({'Fact' if is_fact else 'Part'}):"]
@@ -109,8 +115,6 @@ def class_text(kind: type) -> str:
 
 def parts_of(kind: type) -> list[type]:
     """Return the classes that a contract's fields are made of."""
-    import msgspec
-
     found: list[type] = []
 
     def walk(annotation: Any) -> None:
@@ -119,7 +123,7 @@ def parts_of(kind: type) -> list[type]:
         for one in typing.get_args(annotation):
             walk(one)
 
-    for field in msgspec.structs.fields(kind):
+    for field in fields_of(kind):
         walk(field.type)
     return found
 

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from contracts.fact import Fact, Word
-from contracts.gateway import FeedbackSubmitted
+from contracts.gateway import ONLY_BY_MAIL, FeedbackSubmitted
 from contracts.markings import ADVICE, marked_field
 from contracts.register import FACTS
 from eventkit.envelope import (
@@ -300,6 +300,10 @@ def _fact(event_type: str, data: bytes, mapping: TypeMapping | None) -> Fact:
     except BadMessage as bad:
         missing = _MISSING.search(bad.reason)
         raise _bad_data(f"{bad.field}.{missing[1]}" if missing else bad.field, bad.reason, mapping) from None
+    for name in ONLY_BY_MAIL:
+        if getattr(fact, name, None):
+            # Whoever could say so would speak in anybody's name, and lay hands on files by their checksum.
+            raise _bad_data(f"data.{name}", "only the desk's own mailbox tells of it", mapping)
     if marked := marked_field(fact):
         raise _bad_data(f"data.{marked[0]}", f"{marked[1]}：{ADVICE}", mapping)
     for name in _WORDS.get(event_type, ()):

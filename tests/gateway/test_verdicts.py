@@ -42,6 +42,27 @@ REFUSED = [
     pytest.param(
         attributes(**CANONICAL), {"title": "x", "state": "solved"}, 422, "data.state", "'solved'", id="an unknown word"
     ),
+    pytest.param(
+        attributes(**CANONICAL),
+        {"title": "x", "mail_from": "boss@example.invalid"},
+        422,
+        "data.mail_from",
+        "mailbox",
+        id="a mail that another system claims to have",
+    ),
+    pytest.param(
+        attributes(**CANONICAL),
+        {
+            "title": "x",
+            "attachments": [
+                {"id": "f", "name": "a.txt", "size_bytes": 1, "sha256": "0" * 64, "content_type": "text/plain"}
+            ],
+        },
+        422,
+        "data.attachments",
+        "mailbox",
+        id="a file that another system lays hands on",
+    ),
     pytest.param(attributes(**CANONICAL), {"title": "a\x00b"}, 422, "data", "U+0000", id="a text with NUL"),
     pytest.param(attributes(), {"case": "x" * 66_000}, 413, "event", "65536", id="too large"),
 ]

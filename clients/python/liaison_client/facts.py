@@ -47,17 +47,6 @@ def _plain(value: Any) -> Any:
 
 
 @dataclass(frozen=True, **_NAMED)
-class AttachedFile(Part):
-    """A file that belongs to a request; the gateway keeps its bytes under `sha256`, in small hexadecimal letters."""
-
-    id: str
-    name: str
-    size_bytes: int
-    sha256: str
-    content_type: str
-
-
-@dataclass(frozen=True, **_NAMED)
 class AwaySpan(Part):
     """A span in which a person is away. begin_at, end_at: aware; the end does not belong to it."""
 
@@ -109,8 +98,6 @@ class TicketRequested(Fact):
     fields: Mapping[str, str] | None = None
     secrecy: Literal["public", "internal", "sensitive", "other"] | None = None
     fingerprint: str | None = None
-    mail_from: str | None = None
-    attachments: Sequence[AttachedFile] | None = None
 
 
 @dataclass(frozen=True, **_NAMED)
@@ -154,9 +141,7 @@ class TicketUpdateRequested(Fact):
     comment: str | None = None
     solution: str | None = None
     resolved_by: str | None = None
-    mail_from: str | None = None
     title: str | None = None
-    attachments: Sequence[AttachedFile] | None = None
 
 
 @dataclass(frozen=True, **_NAMED)
