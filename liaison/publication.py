@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import amqp
 
@@ -42,6 +43,7 @@ class Publication:
 
     def __init__(self, uri: str, exchange: str, postings: Sequence[Posting], *, name: str) -> None:
         self._uri = uri
+        self._account = unquote(urlsplit(uri).username or "")
         self._exchange = exchange
         self._postings = postings
         self._name = name
@@ -113,7 +115,10 @@ class Publication:
             self._outstanding.add(self._next)
             self._next += 1
             channel.basic_publish(
-                _message(posting), exchange=self._exchange, routing_key=posting.routing_key, mandatory=True
+                _message(posting, self._account),
+                exchange=self._exchange,
+                routing_key=posting.routing_key,
+                mandatory=True,
             )
         return 1.0
 
@@ -142,7 +147,7 @@ def _raise_if_hopeless(error: Exception, *, away_s: float) -> None:
         raise CannotPublish(f"the broker is away: {type(error).__name__}: {error}") from None
 
 
-def _message(posting: Posting) -> Any:
+def _message(posting: Posting, account: str) -> Any:
     return amqp.Message(
         posting.body,
         application_headers=dict(posting.headers),
@@ -150,4 +155,5 @@ def _message(posting: Posting) -> Any:
         delivery_mode=2,
         message_id=posting.id,
         type=posting.routing_key,
+        user_id=account,
     )

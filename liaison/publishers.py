@@ -53,10 +53,17 @@ class PublisherAccount:
 
 
 def add_publisher(
-    installation: Installation, name: str, may: Sequence[str], *, history: bool = False, source: str | None = None
+    installation: Installation,
+    name: str,
+    may: Sequence[str],
+    *,
+    history: bool = False,
+    source: str | None = None,
+    shared: bool = False,
 ) -> PublisherAccount:
     """Create a publisher: its row, its token, its broker account and reply queue.
 
+    shared: it may send what others send as well; by AMQP all of them must then set `user_id`.
     Raises CannotAdd when name, source or patterns are wrong or taken, and BrokenTopology when the broker refuses.
     """
     source = source or f"/{name}"
@@ -65,7 +72,7 @@ def add_publisher(
     with _database(installation) as connection:
         # Two that are added at once must see each other's patterns.
         connection.execute(text("lock table publisher in share row exclusive mode"))
-        _must_be_free(connection, name, source, may)
+        _must_be_free(connection, name, source, () if shared else may)
         connection.execute(
             text("insert into publisher (name, source, may, history) values (:name, :source, :may, :history)"),
             {"name": name, "source": source, "may": list(may), "history": history},
@@ -121,8 +128,11 @@ def _must_be_free(connection: Connection, name: str, source: str, may: Sequence[
             raise CannotAdd(f"{source!r} is the source of {row.name}")
         for one in may:
             if taken := [other for other in row.may if rules.overlap(one, other)]:
-                # By AMQP a publisher is known by the routing key alone.
-                raise CannotAdd(f"{one!r} overlaps with {taken[0]!r} of {row.name}")
+                # By AMQP a publisher is known by the routing key alone, unless it sets `user_id`.
+                raise CannotAdd(
+                    f"{one!r} overlaps with {taken[0]!r} of {row.name}. Add --shared to let both send it; by AMQP"
+                    f" each must then set the message's user_id to its name, {row.name} too"
+                )
     if connection.execute(text("select 1 from token where name = :name and revoked_at is null"), {"name": name}).all():
         raise CannotAdd(f"there is a token named {name!r} already")
 
@@ -201,10 +211,13 @@ def publishers() -> None:
 )
 @click.option("--history", is_flag=True, help="It may send what happened elsewhere (imports).")
 @click.option("--source", help="Its CloudEvents source. [default: /NAME]")
-def add(name: str, patterns: tuple[str, ...], history: bool, source: str | None) -> None:
+@click.option(
+    "--shared", is_flag=True, help="Others may send these types too; by AMQP each of them must set `user_id` then."
+)
+def add(name: str, patterns: tuple[str, ...], history: bool, source: str | None, shared: bool) -> None:
     """Create publisher NAME and print, once, what it needs."""
     try:
-        _show(add_publisher(_installation(), name, patterns, history=history, source=source))
+        _show(add_publisher(_installation(), name, patterns, history=history, source=source, shared=shared))
     except CannotAdd as error:
         raise click.ClickException(str(error)) from None
 

@@ -50,27 +50,27 @@ class Publisher(msgspec.Struct, frozen=True):
 
 
 class Directory:
-    """All publishers, found by name or by a type that they may send; patterns of two never overlap."""
+    """All publishers, found by name or by a type that they may send."""
 
     def __init__(self, publishers: Iterable[Publisher]) -> None:
         self._by_name = {one.name: one for one in publishers}
-        self._by_pattern = {pattern: one for one in self._by_name.values() for pattern in one.may}
+        self._by_pattern: dict[str, list[Publisher]] = {}
+        for one in self._by_name.values():
+            for pattern in one.may:
+                self._by_pattern.setdefault(pattern, []).append(one)
 
     def named(self, name: str | None) -> Publisher | None:
         """Return the publisher of this name."""
         return self._by_name.get(name or "")
 
-    def sender_of(self, event_type: str) -> Publisher | None:
-        """Return the one publisher whose patterns cover a type."""
+    def senders_of(self, event_type: str) -> list[Publisher]:
+        """Return the publishers whose patterns cover a type: one, unless they were let share it."""
         if not rules.is_type(event_type):
-            return None
-        if found := self._by_pattern.get(event_type):
-            return found
+            return []
         words = event_type.split(".")
-        for length in range(len(words) - 1, 0, -1):
-            if found := self._by_pattern.get(".".join(words[:length]) + ".*"):
-                return found
-        return None
+        covering = [event_type, *(".".join(words[:length]) + ".*" for length in range(len(words) - 1, 0, -1))]
+        found = {one.name: one for pattern in covering for one in self._by_pattern.get(pattern, ())}
+        return list(found.values())
 
 
 class Offer(msgspec.Struct, frozen=True, kw_only=True):
@@ -200,7 +200,14 @@ def _sender(offer: Offer, directory: Directory) -> Publisher | None:
         if found := directory.named(offer.publisher):
             return found
         raise Refusal(403, "publisher", f"{offer.publisher!r} is not a publisher")
-    return directory.sender_of(offer.routing_key)
+    senders = directory.senders_of(offer.routing_key)
+    if len(senders) < 2:
+        return senders[0] if senders else None
+    # The broker lets nobody name another account than their own.
+    if own := next((one for one in senders if one.name == offer.account), None):
+        return own
+    names = ", ".join(sorted(one.name for one in senders))
+    raise Refusal(403, "publisher", f"{names} share {offer.routing_key!r}: the message's user_id must name the account")
 
 
 def read_envelope(offer: Offer) -> RawEvent:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from liaison.publishers import PublisherAccount, add_publisher
+from liaison.sample_events import PUBLISHERS
 from tests.eventkit.desk import eventually
 from tests.flows.enterprise import Enterprise
 from tests.system import System
@@ -27,7 +30,12 @@ def blocks(language: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def crm(system: System) -> PublisherAccount:
-    return add_publisher(system.installation, "crm", ["crm.*", "liaison.ticket.requested.v1"])
+    """The publisher of the text, made beside the sample day's own by the command that stands there."""
+    add_publisher(system.installation, "oa", PUBLISHERS["oa"])
+    [command] = [line for line in README.read_text("utf-8").splitlines() if " publishers add crm " in line]
+    words = shlex.split(command)
+    may = [word for flag, word in pairwise(words) if flag == "--may"]
+    return add_publisher(system.installation, "crm", may, shared="--shared" in words)
 
 
 @pytest.fixture

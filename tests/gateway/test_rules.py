@@ -57,8 +57,14 @@ def test_the_directory_finds_the_sender_that_the_patterns_name(chosen: list[str]
     apart = [one for number, one in enumerate(chosen) if not any(rules.overlap(one, two) for two in chosen[:number])]
     directory = Directory([Publisher(f"p{number}", "/p", (one,)) for number, one in enumerate(apart)])
     expected = [number for number, one in enumerate(apart) if rules.may_send([one], event_type)]
-    found = directory.sender_of(event_type)
-    assert ([] if found is None else [found.name]) == [f"p{number}" for number in expected]
+    assert [one.name for one in directory.senders_of(event_type)] == [f"p{number}" for number in expected]
+
+
+@given(st.lists(patterns, min_size=1, max_size=4), words)
+def test_the_directory_finds_everybody_who_shares_a_type(chosen: list[str], event_type: str) -> None:
+    directory = Directory([Publisher(f"p{number}", f"/p{number}", (one,)) for number, one in enumerate(chosen)])
+    expected = {f"p{number}" for number, one in enumerate(chosen) if rules.may_send([one], event_type)}
+    assert {one.name for one in directory.senders_of(event_type)} == expected
 
 
 @pytest.mark.parametrize(

@@ -171,6 +171,19 @@ def test_over_amqp_the_type_must_be_the_routing_key(door: Door) -> None:
     assert refusal["field"] == "type"
 
 
+def test_who_shares_a_type_is_known_over_amqp_by_the_account(door: Door) -> None:
+    door.add("crm", REQUESTED, shared=True)
+    ours, theirs = attributes(**CANONICAL), attributes(**CANONICAL, source="/crm", id="c1")
+    assert door.take(ours, {"title": "坏了"}, account="erp") == []
+    assert door.take(theirs, {"title": "坏了"}, account="crm") == []
+    assert door.rows("select publisher from accepted order by publisher") == [("crm",), ("erp",)]
+    # Who claims the other's source, or does not say who it is, is nobody.
+    [claimed] = door.take(attributes(**CANONICAL, id="c2"), {"title": "坏了"}, account="crm")
+    assert claimed["field"] == "source"
+    door.take(attributes(**CANONICAL, id="c3"), {"title": "坏了"})
+    assert door.rows("select publisher, field from refusal where event_id = 'c3'") == [("unknown", "publisher")]
+
+
 def test_over_amqp_another_account_is_refused(door: Door) -> None:
     assert door.take(attributes(), data(), account="erp") == []
     [refusal] = door.take(attributes(), data(), account="oa")
