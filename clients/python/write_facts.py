@@ -28,44 +28,15 @@ the door takes the default of the contract. Limits of fields are checked at the 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from datetime import date, datetime, timezone
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING, ClassVar
+
+from liaison_client.fact import NAMED, Fact, Part
 
 if TYPE_CHECKING:
     from typing import Literal
-
-# Fields are to be named by their callers; only Python 3.10 and later can insist.
-_NAMED: dict[str, bool] = {"kw_only": True} if sys.version_info >= (3, 10) else {}
-
-
-class Part:
-    """What facts are made of."""
-
-    def as_json(self) -> dict[str, Any]:
-        """Return what JSON can hold, without the fields that were left out. Raises: ValueError for a naive moment."""
-        found = {one.name: getattr(self, one.name) for one in fields(self)}  # type: ignore[arg-type]  # Always one.
-        return {name: _plain(value) for name, value in found.items() if value is not None}
-
-
-class Fact(Part):
-    """The data of one type of event. TYPE: its CloudEvents type."""
-
-    TYPE: ClassVar[str] = ""
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Part):
-        return value.as_json()
-    if isinstance(value, datetime):
-        if value.tzinfo is None:
-            raise ValueError(f"{value.isoformat()} has no offset from UTC")
-        return value.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
-    if isinstance(value, date):
-        return value.isoformat()
-    return [_plain(one) for one in value] if isinstance(value, (list, tuple)) else value
 '''
 
 
@@ -100,7 +71,7 @@ def class_text(kind: type) -> str:
     given = sorted(fields_of(kind), key=lambda one: not one.required)
     hints = typing.get_type_hints(kind, include_extras=True)
     is_fact = bool(getattr(kind, "TYPE", ""))
-    lines = ["@dataclass(frozen=True, **_NAMED)", f"class {kind.__name__}({'Fact' if is_fact else 'Part'}):"]
+    lines = ["@dataclass(frozen=True, **NAMED)", f"class {kind.__name__}({'Fact' if is_fact else 'Part'}):"]
     lines += [*textwrap.indent(f'"""{inspect.getdoc(kind)}\n"""', "    ").splitlines(), ""]
     if is_fact:
         lines += [f"    TYPE: ClassVar[str] = {json.dumps(kind.TYPE)}", ""]  # type: ignore[attr-defined]  # Facts have it.

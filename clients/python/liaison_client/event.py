@@ -18,7 +18,7 @@ from datetime import date, datetime, timezone
 from typing import Any
 
 from liaison_client.errors import BadEvent
-from liaison_client.facts import Fact
+from liaison_client.fact import Fact
 
 MAX_EVENT_BYTES = 64 * 1024
 MAX_NAME_BYTES = 255

@@ -6,47 +6,18 @@ the door takes the default of the contract. Limits of fields are checked at the 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from datetime import date, datetime, timezone
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING, ClassVar
+
+from liaison_client.fact import NAMED, Fact, Part
 
 if TYPE_CHECKING:
     from typing import Literal
 
-# Fields are to be named by their callers; only Python 3.10 and later can insist.
-_NAMED: dict[str, bool] = {"kw_only": True} if sys.version_info >= (3, 10) else {}
 
-
-class Part:
-    """What facts are made of."""
-
-    def as_json(self) -> dict[str, Any]:
-        """Return what JSON can hold, without the fields that were left out. Raises: ValueError for a naive moment."""
-        found = {one.name: getattr(self, one.name) for one in fields(self)}  # type: ignore[arg-type]  # Always one.
-        return {name: _plain(value) for name, value in found.items() if value is not None}
-
-
-class Fact(Part):
-    """The data of one type of event. TYPE: its CloudEvents type."""
-
-    TYPE: ClassVar[str] = ""
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Part):
-        return value.as_json()
-    if isinstance(value, datetime):
-        if value.tzinfo is None:
-            raise ValueError(f"{value.isoformat()} has no offset from UTC")
-        return value.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
-    if isinstance(value, date):
-        return value.isoformat()
-    return [_plain(one) for one in value] if isinstance(value, (list, tuple)) else value
-
-
-@dataclass(frozen=True, **_NAMED)
+@dataclass(frozen=True, **NAMED)
 class AwaySpan(Part):
     """A span in which a person is away. begin_at, end_at: aware; the end does not belong to it."""
 
@@ -54,7 +25,7 @@ class AwaySpan(Part):
     end_at: datetime
 
 
-@dataclass(frozen=True, **_NAMED)
+@dataclass(frozen=True, **NAMED)
 class TicketRequested(Fact):
     """Somebody needs help: the request for a ticket (T1).
 
@@ -100,7 +71,7 @@ class TicketRequested(Fact):
     fingerprint: str | None = None
 
 
-@dataclass(frozen=True, **_NAMED)
+@dataclass(frozen=True, **NAMED)
 class TicketUpdateRequested(Fact):
     """Another system asks to change a ticket: state, holder, comment or solution.
 
@@ -144,7 +115,7 @@ class TicketUpdateRequested(Fact):
     title: str | None = None
 
 
-@dataclass(frozen=True, **_NAMED)
+@dataclass(frozen=True, **NAMED)
 class PersonChanged(Fact):
     """The full state of a person; `version` rises with each change, an older one never overwrites a newer.
 
@@ -176,7 +147,7 @@ class PersonChanged(Fact):
     capacity: int | None = None
 
 
-@dataclass(frozen=True, **_NAMED)
+@dataclass(frozen=True, **NAMED)
 class FeedbackSubmitted(Fact):
     """Somebody says what they think of a service, an article or a ticket (T9).
 
@@ -196,7 +167,7 @@ class FeedbackSubmitted(Fact):
     problem_code: str | None = None
 
 
-@dataclass(frozen=True, **_NAMED)
+@dataclass(frozen=True, **NAMED)
 class CourseCompletionReported(Fact):
     """A learning platform says how an attempt at a course ended (L16); it counts like our own.
 
@@ -215,7 +186,7 @@ class CourseCompletionReported(Fact):
     failed_codes: Sequence[str] | None = None
 
 
-@dataclass(frozen=True, **_NAMED)
+@dataclass(frozen=True, **NAMED)
 class AlertFired(Fact):
     """The monitoring says that something is wrong (M6)."""
 
@@ -231,7 +202,7 @@ class AlertFired(Fact):
     runbook_url: str | None = None
 
 
-@dataclass(frozen=True, **_NAMED)
+@dataclass(frozen=True, **NAMED)
 class AlertResolved(Fact):
     """What an alert told of is over, since `ended_at`."""
 

@@ -13,7 +13,7 @@ from typing import Any, Union
 from liaison_client.draining import Draining
 from liaison_client.errors import BadEvent, Closed
 from liaison_client.event import Event, pack
-from liaison_client.facts import Fact
+from liaison_client.fact import Fact
 from liaison_client.session import OnRefusal, Session
 from liaison_client.settings import Settings
 from liaison_client.spool import Refusal, Spool, SpoolStatus
