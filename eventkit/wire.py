@@ -97,7 +97,14 @@ class _Transport(TCPTransport):  # type: ignore[misc]
 
 
 class Connection(amqp.Connection):  # type: ignore[misc]
-    """py-amqp's connection over our transport, without TLS."""
+    """py-amqp's connection over our transport, without TLS.
+
+    One thread reads; others may write, in turn.
+    """
+
+    # Where the broker tells of its alarms, py-amqp reads before each publication, in whatever thread publishes. Two
+    # threads that read take pieces of each other's frames, and one of them may wait for ever.
+    negotiate_capabilities = {**amqp.Connection.negotiate_capabilities, "connection.blocked": False}  # noqa: RUF012
 
     def Transport(  # noqa: N802
         self,

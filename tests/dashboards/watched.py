@@ -58,7 +58,7 @@ class Watched:
         )
         with closing(RpcClient(self.system.installation.amqp_uri("gateway"), "gateway")) as client:
             eventually(lambda: client.connected, what="somebody may ask")
-            client.call("knowledge", "list_articles", {"scope": {"kind": "all"}}, deadline_s=10)
+            client.call("knowledge", "list_articles", {"scope": {"kind": "all"}})
 
     def tell(self, events: Sequence[Event[Any]]) -> None:
         """Publish events to the metrics service alone, each twice, and wait until Prometheus knows of all."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -36,6 +37,7 @@ def not_there(work: Work, arguments: Mapping[str, Any]) -> Any:
 METHODS = {
     "write": Method("write", write_row, is_command=True),
     "refuse": Method("refuse", refuse, is_command=False),
+    "echo": Method("echo", lambda work, arguments: arguments, is_command=False),
     "find": Method("find", not_there, is_command=False),
 }
 
@@ -107,6 +109,23 @@ def test_a_call_past_its_deadline_is_not_executed(service: Any, client: RpcClien
     service.start()
     client.call(service.definition.name, "write", {"title": "in time"})
     assert [row.title for row in service.rows("select title from effect")] == ["in time"]
+
+
+def test_many_threads_ask_over_one_connection_and_none_waits_for_nothing(service: Any, client: RpcClient) -> None:
+    service.start()
+    waited_s: list[float] = []
+
+    def ask() -> None:
+        for _ in range(500):
+            began = time.monotonic()
+            client.call(service.definition.name, "echo", {})
+            waited_s.append(time.monotonic() - began)
+
+    with ThreadPoolExecutor(4) as callers:
+        for asking in [callers.submit(ask) for _ in range(4)]:
+            asking.result()
+    assert len(waited_s) == 2000
+    assert max(waited_s) < 4
 
 
 def test_a_client_without_a_broker_says_so_at_once() -> None:

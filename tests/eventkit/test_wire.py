@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import select
 import socket
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
+import amqp
 import pytest
 from amqp.method_framing import frame_handler
 
@@ -142,6 +144,17 @@ def test_what_nobody_is_bound_for_comes_back(channel: Any) -> None:
     channel.connection.send([frames])
     eventually(lambda: broker.drain(channel.connection, 0.1) and returned)
     assert returned == ["nobody"]
+
+
+def test_a_thread_that_publishes_leaves_reading_to_the_thread_that_reads(channel: Any) -> None:
+    found: list[bytes] = []
+    channel.basic_consume(QUEUE, no_ack=True, callback=lambda message: found.append(as_bytes(message.body)))
+    for body in ("1", "2", "3", "4"):
+        channel.basic_publish(amqp.Message(body), routing_key=QUEUE)
+        # What comes back is in the socket when the next publication is written.
+        assert select.select([channel.connection.transport.sock], [], [], 15)[0]
+    assert found == []
+    eventually(lambda: broker.drain(channel.connection, 0.1) and len(found) == 4)
 
 
 def next_message(channel: Any) -> Any:

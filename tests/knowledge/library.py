@@ -124,9 +124,7 @@ class Library(Desk):
             self._client = RpcClient(self.uri, "gateway")
             eventually(lambda: self._client and self._client.connected)
         arguments = given | {"scope": scope}
-        return self._client.call(
-            self.definition.name, method, arguments, actor=str(scope.get("person")), key=key, deadline_s=30
-        )
+        return self._client.call(self.definition.name, method, arguments, actor=str(scope.get("person")), key=key)
 
     def published(self, title: str, body: str, **fields: Any) -> str:
         """Write, submit and publish an article; return its id."""

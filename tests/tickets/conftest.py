@@ -56,7 +56,7 @@ def calling() -> Iterator[Callable[[Desk], Any]]:
 
             def call(method: str, *, actor: str | None = "E1001", key: str | None = None, **arguments: Any) -> Any:
                 scoped = {"scope": ALL} | arguments
-                return client.call(desk.definition.name, method, scoped, actor=actor, key=key, deadline_s=20)
+                return client.call(desk.definition.name, method, scoped, actor=actor, key=key)
 
             return call
 
