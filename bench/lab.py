@@ -125,6 +125,7 @@ class Lab:
                 env={**_PLAIN, **environment},
                 stdout=log,
                 stderr=log,
+                start_new_session=True,
             )
         try:
             yield process

@@ -14,7 +14,7 @@ from eventkit import timers
 from eventkit.database import is_lost_connection, is_serialization_failure
 from eventkit.definition import Done, Failed, Job, ServiceDefinition, Unknown
 from eventkit.errors import TryLater
-from eventkit.firing import POLL_S, pause_until
+from eventkit.firing import UNTIL_WOKEN_S
 from eventkit.telemetry import ServiceMetrics, log
 from eventkit.timers import Timer
 from eventkit.work import Work
@@ -40,7 +40,7 @@ class JobCalling:
 
     Jobs that may be called again after a crash are claimed and recorded many at a time; each of the others has a
     claim of its own, so that a crash leaves one outcome unknown and no more.
-    glance: the engine for looking and claiming (`database.open_glance`).
+    glance: the engine for claiming (`database.open_glance`). on_more: told when there may be work for another worker.
     """
 
     def __init__(
@@ -50,12 +50,14 @@ class JobCalling:
         metrics: ServiceMetrics,
         on_commit: Callable[[Work], None] = lambda work: None,
         glance: Engine | None = None,
+        on_more: Callable[[], None] = lambda: None,
     ) -> None:
         self._definition = definition
         self._engine = engine
         self._glance = glance or engine
         self._metrics = metrics
         self._on_commit = on_commit
+        self._on_more = on_more
         jobs = definition.jobs.values()
         kinds = {
             TOGETHER: sorted(job.kind for job in jobs if job.repeat_after_crash),
@@ -63,18 +65,16 @@ class JobCalling:
         }
         self._kinds = {most: each for most, each in kinds.items() if each}
 
-    def step(self, poll_s: float = POLL_S) -> float:
-        """Make the calls of one claim and return the seconds until more may be due, at most `poll_s`."""
-        with self._glance.connect() as connection:
-            due_in_s = timers.next_due_in_s(connection, jobs=True)
-        if due_in_s is None or due_in_s > 0:
-            return pause_until(due_in_s, poll_s)
+    def step(self) -> float:
+        """Make the calls of one claim; return 0 when there may be more, else how long nothing need be done."""
         claimed = [self._work_off(kinds, most) for most, kinds in self._kinds.items()]
         # What is due and was not claimed is in another worker's hands.
-        return 0.0 if any(claimed) else pause_until(None, poll_s)
+        return 0.0 if any(claimed) else UNTIL_WOKEN_S
 
     def _work_off(self, kinds: Sequence[str], most: int) -> bool:
         claim = self._claim(kinds, most)
+        if len(claim) == most:
+            self._on_more()
         if claim:
             called = self._call(claim)
             self._record(called, [each.timer for each in claim[len(called) :]])

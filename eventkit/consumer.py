@@ -56,12 +56,16 @@ Handle = Callable[[Sequence[Incoming], bool], Sequence[Outgoing]]
 
 
 class QueueConsumer:
-    """Consumes one queue in order until stopped, through any outage of broker or database."""
+    """Consumes one queue in order until stopped, through any outage of broker or database.
 
-    def __init__(self, uri: str, queue: str, handle: Handle) -> None:
+    gather_s: for how long the first message of a batch waits for others.
+    """
+
+    def __init__(self, uri: str, queue: str, handle: Handle, gather_s: float = 0.0) -> None:
         self.queue = queue
         self._uri = uri
         self._handle = handle
+        self._gather_s = gather_s
         self._stopping = threading.Event()
         self._buffer: list[Any] = []
         self._connection: Any = None
@@ -129,7 +133,8 @@ class QueueConsumer:
             self._connection.heartbeat_tick()
             if not self._buffer:
                 broker.drain(self._connection, 0.25)
-            while len(self._buffer) < BATCH and broker.drain(self._connection, 0):
+            gathered_at = monotonic() + self._gather_s if self._buffer else 0.0
+            while len(self._buffer) < BATCH and broker.drain(self._connection, max(gathered_at - monotonic(), 0)):
                 pass
             if self._buffer:
                 self._handle_batch()

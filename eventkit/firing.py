@@ -17,8 +17,8 @@ from eventkit.telemetry import ServiceMetrics, log
 from eventkit.timers import Timer
 from eventkit.work import Work
 
-POLL_S = 0.2
-BUSY_S = 0.02
+# A loop with nothing to do sleeps until the lookout, or a commit of its own process, wakes it.
+UNTIL_WOKEN_S = 30.0
 BATCH = 200
 # A timer whose effect fails waits longer each time, up to this long; it is never dropped.
 MAX_BACKOFF_S = 3600.0
@@ -35,6 +35,7 @@ class Loop:
         self._step = step
         self._stopping = threading.Event()
         self._woken = threading.Event()
+        self.is_waiting = False
         self.problem: str | None = None
         self.last_seen = monotonic()
 
@@ -61,19 +62,13 @@ class Loop:
                 self.problem = f"database: {type(error.orig).__name__}"
                 pause_s = 0.05 if is_serialization_failure(error) else 1.0
             if pause_s > 0:
+                self.is_waiting = True
                 self._woken.wait(pause_s)
-
-
-def pause_until(due_in_s: float | None, poll_s: float = POLL_S) -> float:
-    """Return how long to sleep when the next thing falls due in `due_in_s` seconds: never past the next poll."""
-    return poll_s if due_in_s is None else max(0.0, min(poll_s, due_in_s))
+                self.is_waiting = False
 
 
 class TimerFiring:
-    """Fires due timers, oldest first, many in one transaction.
-
-    glance: the engine for looking (`database.open_glance`).
-    """
+    """Fires due timers, oldest first, many in one transaction."""
 
     def __init__(
         self,
@@ -81,22 +76,14 @@ class TimerFiring:
         engine: Engine,
         metrics: ServiceMetrics,
         on_commit: Callable[[Work], None] = lambda work: None,
-        glance: Engine | None = None,
     ) -> None:
         self._definition = definition
         self._engine = engine
-        self._glance = glance or engine
         self._metrics = metrics
         self._on_commit = on_commit
 
     def step(self) -> float:
-        """Fire what is due and return the seconds until more may be."""
-        if not self._definition.effects:
-            return 60.0
-        with self._glance.connect() as connection:
-            due_in_s = timers.next_due_in_s(connection, jobs=False)
-        if due_in_s is None or due_in_s > 0:
-            return pause_until(due_in_s)
+        """Fire what is due, many or one by one; return 0 when there may be more, else how long nothing need be done."""
         try:
             fired = self._fire(BATCH)
         except Exception as error:
@@ -105,7 +92,7 @@ class TimerFiring:
             # One effect broke the transaction; one by one, only that one is put off.
             fired = sum(self._fire(1) for _ in range(BATCH))
         # What is due and was not fired is in another worker's hands.
-        return 0.0 if fired else BUSY_S
+        return 0.0 if fired else UNTIL_WOKEN_S
 
     def _fire(self, most: int) -> int:
         failed: Timer | None = None

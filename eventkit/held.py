@@ -70,6 +70,10 @@ def hold(connection: Connection, holds: Sequence[Hold]) -> None:
             set_state(connection, keys, state)
 
 
+#: Seconds until the events of a held subject are to be tried again; nothing when none are.
+DUE_IN_S = "select extract(epoch from min(due_at) - clock_timestamp()) from eventkit.held_subject"
+
+
 class Waiting(msgspec.Struct, frozen=True):
     """A held or dead event as an operator sees it. waiting: how many events of its subject wait behind it."""
 
@@ -91,12 +95,6 @@ _LIST = (
     " (select count(*) from eventkit.held_event b where b.partitionkey = h.partitionkey and b.position > h.position)"
     " as waiting from eventkit.held_event h"
 )
-
-
-def is_due(connection: Connection) -> bool:
-    """Tell whether the events of some held subject are to be tried again."""
-    statement = text("select exists (select from eventkit.held_subject where due_at <= now())")
-    return bool(connection.execute(statement).scalar_one())
 
 
 def listed(connection: Connection, *, state: str | None = None, limit: int = 100) -> list[Waiting]:

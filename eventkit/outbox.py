@@ -72,6 +72,10 @@ _UNSENT = text(
 _HEADERS = msgspec.json.Decoder(dict[str, str])
 
 
+#: Nought when a row waits for the broker; nothing when none does.
+DUE_IN_S = "select 0 from eventkit.outbox where sent_at is null limit 1"
+
+
 def unsent(connection: Connection, *, limit: int, besides: Sequence[int] = ()) -> list[Unsent]:
     """Return the oldest rows that are not confirmed, by position. besides: positions that are on their way."""
     rows = connection.execute(_UNSENT, {"limit": limit, "besides": list(besides)})

@@ -99,7 +99,8 @@ class Partitions:
         generation, partitions = self._look() or (1, 1)
         while not self._stopping.is_set():
             queues = [queue_name(self._service, generation, number) for number in range(partitions)]
-            self._consumers = [QueueConsumer(self._uri, queue, self._handling.handle_messages) for queue in queues]
+            handle, gather_s = self._handling.handle_messages, self._handling.definition.gather_s
+            self._consumers = [QueueConsumer(self._uri, queue, handle, gather_s) for queue in queues]
             threads = [
                 threading.Thread(target=consumer.run, name=consumer.queue, daemon=True) for consumer in self._consumers
             ]

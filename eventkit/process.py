@@ -10,18 +10,17 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 from time import monotonic
 from typing import Protocol
 
-from eventkit import held, housekeeping, schema
+from eventkit import housekeeping, lookout, schema
 from eventkit.calling import JobCalling
 from eventkit.database import open_engine, open_glance
 from eventkit.definition import ServiceDefinition
 from eventkit.errors import BadSettings
-from eventkit.firing import POLL_S, Loop, TimerFiring
+from eventkit.firing import UNTIL_WOKEN_S, Loop, TimerFiring
 from eventkit.handling import EventHandling
 from eventkit.page import Health, Readiness, database_check, serve_page
 from eventkit.partitions import Partitions
@@ -31,7 +30,6 @@ from eventkit.telemetry import ServiceMetrics, StoredMetrics, log
 from eventkit.work import Work
 
 JOB_WORKERS = 4
-_STANDBY_POLL_S = 1.0
 # A loop that has not come round for this long hangs; the supervisor should restart the process.
 SILENT_S = 120.0
 
@@ -79,6 +77,8 @@ class ServiceProcess:
         self.relay = Relay(settings.amqp_uri, definition.name, self.glance, self.metrics)
         self.ready, self.live = Health(), Health()
         self.failed = threading.Event()
+        self._firing: Loop | None = None
+        self._workers: list[Loop] = []
         self._running: dict[str, tuple[_Runs, threading.Thread]] = {}
         self._stopping = False
         self._pages: dict[str, Callable[[], bytes]] = {}
@@ -92,33 +92,48 @@ class ServiceProcess:
         """Wake whoever has something to do with what was just committed."""
         if work.emitted:
             self.relay.wake()
-        due_at = work.next_due_at
-        if due_at is not None and due_at <= work.now + timedelta(seconds=0.5):
-            for name, (loop, _) in self._running.items():
-                if isinstance(loop, Loop) and name.startswith(("timers", "job")):
-                    loop.wake()
+        for jobs, wake in ((False, self._wake_timers), (True, self._wake_worker)):
+            due_at = work.next_due_at(jobs=jobs)
+            if due_at is None:
+                continue
+            if due_at <= work.now:
+                wake()
+            elif due_at <= work.now + timedelta(seconds=lookout.LOOK_S):
+                # It falls due before the next look.
+                self._looking.wake()
+
+    def _wake_timers(self) -> None:
+        if self._firing is not None:
+            self._firing.wake()
+
+    def _wake_worker(self) -> None:
+        """Wake a worker that has nothing to do. When all are busy, one of them looks again once it is done."""
+        if self._workers:
+            next((worker for worker in self._workers if worker.is_waiting), self._workers[0]).wake()
 
     def start(self) -> None:
         """Start every loop that the definition needs. Raises UnknownSchema before anything runs."""
         schema.check(self.engine, self.folder)
         definition, engine, metrics = self.definition, self.engine, self.metrics
         loops: dict[str, _Runs] = {"relay": self.relay}
+        wakes = {lookout.OUTBOX: self.relay.wake}
         if definition.handlers:
             handling = EventHandling(definition, engine, metrics, self.on_commit)
             partitions = Partitions(self.settings.amqp_uri, engine, handling)
             self.ready.add("consumers", partitions.problem)
             loops["consumers"] = partitions
-            loops["held"] = Loop("held", lambda: 0.0 if self._has_held_due() and handling.drain() else 0.5)
+            loops["held"] = draining = Loop("held", lambda: 0.0 if handling.drain() else UNTIL_WOKEN_S)
+            wakes[lookout.HELD] = draining.wake
         if definition.effects:
-            loops["timers"] = Loop("timers", TimerFiring(definition, engine, metrics, self.on_commit, self.glance).step)
+            self._firing = Loop("timers", TimerFiring(definition, engine, metrics, self.on_commit).step)
+            loops["timers"] = self._firing
+            wakes[lookout.TIMERS] = self._firing.wake
         if definition.jobs:
-            calling = JobCalling(definition, engine, metrics, self.on_commit, self.glance)
-            # One worker looks often enough for all; the others are woken, and look now and then all the same.
-            polls_s = (POLL_S, *[_STANDBY_POLL_S] * (JOB_WORKERS - 1))
-            loops |= {
-                f"job {number}": Loop(f"job {number}", partial(calling.step, poll_s))
-                for number, poll_s in enumerate(polls_s)
-            }
+            calling = JobCalling(definition, engine, metrics, self.on_commit, self.glance, self._wake_worker)
+            self._workers = [Loop(f"job {number}", calling.step) for number in range(JOB_WORKERS)]
+            loops |= {worker.name: worker for worker in self._workers}
+            wakes[lookout.JOBS] = self._wake_worker
+        loops["lookout"] = self._looking = Loop("lookout", lookout.Lookout(self.glance, wakes).step)
         if definition.handlers or definition.methods:
             server = RpcServer(
                 self.settings.amqp_uri, definition.name, MethodCalling(definition, engine, self.on_commit), metrics
@@ -132,10 +147,6 @@ class ServiceProcess:
         for name, loop in loops.items():
             self._start(name, loop)
         self._serve()
-
-    def _has_held_due(self) -> bool:
-        with self.glance.connect() as connection:
-            return held.is_due(connection)
 
     def _clean(self) -> float:
         housekeeping.clean(self.engine)

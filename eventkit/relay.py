@@ -25,7 +25,7 @@ from eventkit.telemetry import ServiceMetrics, log
 WINDOW = 500
 # After so many events the relay looks what the broker has to say, so that neither side waits for the other for ever.
 _CHUNK = 100
-POLL_S = 0.2
+_IDLE_S = 1.0
 _CONFIRM_TIMEOUT_S = 30.0
 _RETRY_S = 1.0
 
@@ -96,6 +96,7 @@ class Relay:
             channel.queue_declare(broker.relay_lock(self._service), exclusive=True, auto_delete=True)
         except amqp.exceptions.ResourceLocked:
             return None
+        self._work.set()
         channel.confirm_select()
         channel.events["basic_ack"].add(self._on_ack)
         channel.events["basic_nack"].add(self._on_nack)
@@ -108,14 +109,13 @@ class Relay:
 
     def _publish_until_stopped(self, channel: Any) -> None:
         under_way: deque[tuple[int, list[int]]] = deque()
-        read_at, is_full = float("-inf"), False
+        is_full = False
         while not self._stopping.is_set():
             self.last_seen = monotonic()
             positions: list[int] = []
-            # Reading is due when somebody said so, when the last window was full, and once in a while.
-            if self._work.is_set() or is_full or monotonic() - read_at >= POLL_S:
+            # Reading is due when somebody said so, and when the last window was full.
+            if self._work.is_set() or is_full:
                 self._work.clear()
-                read_at = monotonic()
                 positions = self._send_next(channel, [one for _, window in under_way for one in window])
                 is_full = len(positions) == WINDOW
             if positions:
@@ -126,7 +126,7 @@ class Relay:
                 self._connection.heartbeat_tick()
                 # What arrives while idle is at most a heartbeat or a close; looking keeps both timely.
                 broker.drain(self._connection, 0)
-                self._work.wait(max(read_at + POLL_S - monotonic(), 0.0))
+                self._work.wait(_IDLE_S)
         while under_way:
             self._settle(*under_way.popleft())
 

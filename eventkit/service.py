@@ -260,7 +260,8 @@ def definition_from(container: ServiceContainer) -> ServiceDefinition:
         elif isinstance(entrypoint, Answers):
             methods[name] = Method(name, run.method(name), entrypoint.command, entrypoint.emits)
     everything = bool(getattr(container.service_cls, "takes_everything", False))
-    return ServiceDefinition(container.service_name, handlers, effects, jobs, methods, everything)
+    gather_s = float(getattr(container.service_cls, "gather_s", 0.0))
+    return ServiceDefinition(container.service_name, handlers, effects, jobs, methods, everything, gather_s)
 
 
 class _Runner:

@@ -66,10 +66,10 @@ class TimerChanges:
 
         self._on_undo(undo)
 
-    @property
-    def next_due_at(self) -> datetime | None:
-        """The earliest due moment among the armed ones."""
-        return min((timer.due_at for timer in self._changes.values() if timer), default=None)
+    def next_due_at(self, *, jobs: bool) -> datetime | None:
+        """Return the earliest due moment among the timers, or the jobs, that were armed; None without any."""
+        armed = [timer for timer in self._changes.values() if timer and timer.is_job is jobs]
+        return min((timer.due_at for timer in armed), default=None)
 
     def flush(self, connection: Connection) -> None:
         """Write the changes: one statement for all armed, one for all cancelled."""
@@ -175,19 +175,15 @@ def remove_called(connection: Connection, jobs: Sequence[Timer]) -> None:
     )
 
 
-def next_due_in_s(connection: Connection, *, jobs: bool) -> float | None:
-    """Return the seconds until the next timer (or job) falls due, none left when one is due, None without any.
-
-    A job that is being called counts again when its lease has ended.
-    """
-    value = connection.execute(
-        text(
-            "select extract(epoch from due_at - clock_timestamp()) from eventkit.timer where is_job = :jobs"
-            " and (running_until is null or running_until < (select clock_timestamp())) order by due_at limit 1"
-        ),
-        {"jobs": jobs},
-    ).scalar()
-    return None if value is None else float(value)
+#: Seconds until the next timer falls due; nothing without any.
+TIMER_DUE_IN_S = (
+    "select extract(epoch from due_at - clock_timestamp()) from eventkit.timer where not is_job order by due_at limit 1"
+)
+#: Seconds until the next job falls due; nothing without any. One that is being called counts when its lease has ended.
+JOB_DUE_IN_S = (
+    "select extract(epoch from due_at - clock_timestamp()) from eventkit.timer where is_job"
+    " and (running_until is null or running_until < (select clock_timestamp())) order by due_at limit 1"
+)
 
 
 def overdue_s(connection: Connection) -> float:

@@ -283,10 +283,9 @@ class Work:
         """The events announced so far."""
         return self._events
 
-    @property
-    def next_due_at(self) -> datetime | None:
-        """The earliest moment at which something armed here falls due."""
-        return self._timers.next_due_at
+    def next_due_at(self, *, jobs: bool) -> datetime | None:
+        """Return the earliest moment at which a timer, or a job, armed here falls due; None without any."""
+        return self._timers.next_due_at(jobs=jobs)
 
     def flush(self) -> None:
         """Write everything in few statements. Business rows first, then timers, then the outbox: one lock order."""

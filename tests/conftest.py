@@ -13,6 +13,8 @@ from deploy.local import elasticsearch
 from deploy.local.servers import private_servers
 from liaison.installation import Installation
 
+pytest_plugins = ["tests.seeds"]
+
 
 @pytest.fixture(scope="session")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:

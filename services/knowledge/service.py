@@ -31,6 +31,7 @@ class KnowledgeService:
     """Keeps articles, has them found, and keeps what nobody has answered yet."""
 
     name = "knowledge"
+    gather_s = 0.1
     store: KnowledgeStore = Stored(KnowledgeStore)
     settings: Settings = Configured(Settings.from_env)
     librarian: Librarian = Outside(Librarian)

@@ -44,6 +44,7 @@ class MetricsService:
 
     name = "metrics"
     takes_everything = True
+    gather_s = 0.25
     store = Stored(MetricsStore)
     facts = Page("/facts", facts_page)
 

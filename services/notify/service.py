@@ -66,6 +66,7 @@ class NotifyService:
     """Tells people what happened, once, on a channel that reaches them."""
 
     name = "notify"
+    gather_s = 0.1
     store = Stored(NotifyStore)
     watchdog = Stored(Watchdog)
     settings = Configured(Settings.from_env)

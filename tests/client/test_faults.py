@@ -25,8 +25,8 @@ from services.gateway.service import DEFINITION
 from tests.eventkit.desk import admin_of, eventually
 from tests.gateway.door import FOLDER
 from tests.house.source import ROOT
+from tests.seeds import FIXED_SEEDS, run_seed
 
-FIXED_SEEDS = (1, 2)
 TELLERS = ("a", "b")
 KILLS = 12
 _GATEWAY = "import sys; from services.gateway import service; sys.exit(service.run())"
@@ -179,16 +179,8 @@ def house() -> Iterator[House]:
         made.engine.dispose()
 
 
-@pytest.fixture(scope="module")
-def random_seed() -> int:
-    seed = random.SystemRandom().randrange(10, 10**6)
-    print(f"random seed of the publishers' faults: {seed}")  # noqa: T201
-    return seed
-
-
-@pytest.mark.parametrize("seed", [*FIXED_SEEDS, "random"])
-def test_nothing_is_lost_doubled_or_disordered(house: House, random_seed: int, seed: int | str, tmp_path: Path) -> None:
-    seed = random_seed if seed == "random" else int(seed)
+@pytest.mark.parametrize("seed", [*FIXED_SEEDS, run_seed()])
+def test_nothing_is_lost_doubled_or_disordered(house: House, seed: int, tmp_path: Path) -> None:
     time.sleep(max(house.old_at - time.monotonic(), 0))
     with ExitStack() as stack:
         run = Run(house, seed, tmp_path)

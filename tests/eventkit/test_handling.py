@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import sleep
 from typing import Any
 
 import pytest
@@ -216,3 +217,13 @@ def test_a_try_that_fails_while_the_process_lives_does_not_count_as_a_death(desk
     handling.handle(batch, redelivered=True)
     assert len(service.effects()) == 1
     assert service.one("select count(*) from eventkit.attempt") == 0
+
+
+def test_where_a_service_gathers_events_those_that_come_soon_after_share_a_transaction(desk: Any) -> None:
+    service = desk(gather_s=2.0)
+    service.start()
+    service.publish(request("A", 1))
+    sleep(0.5)
+    service.publish(request("B", 1))
+    eventually(lambda: len(service.effects()) == 2)
+    assert service.one("select count(distinct cast(xmin as text)) from effect") == 1

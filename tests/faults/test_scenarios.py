@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.conftest import FIXED_SEEDS
 from tests.faults.house import SMALL, Stage
 from tests.faults.house import stage as stage_of
 from tests.faults.scenarios import SCENARIOS, play, play_at_once
+from tests.seeds import FIXED_SEEDS
 
 
 @pytest.fixture(scope="module")

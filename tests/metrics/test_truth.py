@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import threading
 from collections.abc import Sequence
 from datetime import timedelta
@@ -19,8 +18,9 @@ from services.metrics.tables import FACT_TABLES
 from tests.metrics.house import House
 from tests.metrics.stories import NOW, Life, Story, delivered, told
 from tests.metrics.truth import latest, truth
+from tests.seeds import FIXED_SEEDS, run_seed
 
-SEEDS = [1, 2, random.SystemRandom().randrange(10**6)]
+SEEDS = [*FIXED_SEEDS, run_seed()]
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -1,4 +1,4 @@
-"""Whoever reads the end of a run, green or not, finds the seeds of the fault scenarios and can play them again."""
+"""Whoever reads the end of a run, green or not, finds its seeds and can play them again."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.conftest import AGAIN
+from tests.seeds import AGAIN
 
 _CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def played(folder: Path, test: str, **environment: str) -> str:
-    """Return what pytest says of one test, with what the fault scenarios add to it."""
+    """Return what pytest says of one test that draws the seed."""
     (folder / "test_one.py").write_text(test)
     command = [sys.executable, "-m", "pytest", "-q", "-c", os.devnull, "--rootdir", str(folder), str(folder)]
     done = subprocess.run(
-        [*command, "-p", "tests.faults.conftest", "-p", "no:pytest_nameko", "-p", "no:cacheprovider"],
+        [*command, "-p", "tests.seeds", "-p", "no:pytest_nameko", "-p", "no:cacheprovider"],
         cwd=_CHECKOUT,
         env={"PATH": os.environ["PATH"], **environment},
         capture_output=True,
@@ -34,14 +34,10 @@ def played(folder: Path, test: str, **environment: str) -> str:
 def test_the_seeds_stand_at_the_end_of_a_run(tmp_path: Path, outcome: str) -> None:
     shown = played(tmp_path, f"def test_it(random_seed):\n    assert {outcome == 'passed'}\n")
     assert f"1 {outcome}" in shown
-    assert re.search(rf"^fault scenarios: seeds 1, 2 and, at random, (\d+) \({AGAIN}=\1 plays it\)$", shown, re.M)
+    assert re.search(rf"^seeds 1, 2 and, at random, (\d+) \({AGAIN}=\1 plays it\)$", shown, re.M)
 
 
 def test_a_seed_can_be_played_again(tmp_path: Path) -> None:
     shown = played(tmp_path, "def test_it(random_seed):\n    assert random_seed == 77\n", **{AGAIN: "77"})
     assert "1 passed" in shown
     assert "at random, 77" in shown
-
-
-def test_a_run_without_scenarios_says_nothing_of_seeds(tmp_path: Path) -> None:
-    assert "seeds" not in played(tmp_path, "def test_it():\n    pass\n")
