@@ -82,6 +82,22 @@ def open_ticket(
     return str(row["number"])
 
 
+def group_of(store: TicketStore, policy: Policy, request: TicketRequested) -> str | None:
+    """Return the group that a request goes to: the one it names, its type's, or its region's (T3)."""
+    if request.group:
+        return request.group
+    kind = policy.request_types.get(request.request_type or "", _ANY_TYPE)
+    return kind.group or policy.group_of(_region_of(request, _requester(store, request)))
+
+
+def _requester(store: TicketStore, request: TicketRequested) -> Row | None:
+    return store.people.get(request.requester) if request.requester else None
+
+
+def _region_of(request: TicketRequested, requester: Row | None) -> str | None:
+    return request.region or (requester["region"] if requester else None)
+
+
 def _enter_support(store: TicketStore, policy: Policy, row: Row, change: Change) -> Row:
     """Give a new ticket to the first level of support: its department's key user (T4), else the group's specialists."""
     if row["assignee"] is None and KEY_USER in policy.support and row["department"]:
@@ -102,9 +118,8 @@ def _new_ticket(
     externalref: str | None,
 ) -> Row:
     kind = _type_of(policy, request)
-    requester = store.people.get(request.requester) if request.requester else None
-    region = request.region or (requester["region"] if requester else None)
-    group = request.group if change.history else request.group or kind.group or policy.group_of(region)
+    requester = _requester(store, request)
+    group = request.group if change.history else group_of(store, policy, request)
     assignee = request.assignee if change.history else still_here(store, request.assignee)
     store.duty.moved(None, assignee)
     return store.tickets.add(
@@ -119,7 +134,7 @@ def _new_ticket(
         mail_from=None if request.requester else request.mail_from,
         assignee=assignee,
         group_name=group,
-        region=region,
+        region=_region_of(request, requester),
         department=request.department or (requester["department"] if requester else None),
         opened_at=change.moment,
         changed_at=change.moment,

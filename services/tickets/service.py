@@ -23,6 +23,7 @@ from services.tickets.feedback import calls as feedback_calls
 from services.tickets.feedback import usecases as feedback
 from services.tickets.feedback.storage import FeedbackStore
 from services.tickets.mail import usecases as mail
+from services.tickets.opening import group_of
 from services.tickets.sla import calls as sla_calls
 from services.tickets.sla import usecases as sla
 from services.tickets.support import calls as support_calls
@@ -49,6 +50,9 @@ class TicketsService(DeskCalls):
             ],
             fingerprints=[key for event in events if (key := request_key(event.source, event.data.fingerprint))],
         )
+        policy = self.settings.policy
+        placed = [event.data for event in events if not event.history and event.data.assignee is None]
+        self.store.preload_groups({group_of(self.store, policy, one) or policy.default_group for one in placed})
 
     @handles(TicketRequested, preload="load_requests", emits=LIFE)
     def on_ticket_requested(self, event: Event[TicketRequested]) -> None:

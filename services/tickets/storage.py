@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, exists, select, text
+from sqlalchemy import Text, and_, exists, func, select, text
+from sqlalchemy.dialects.postgresql import array
 
 from contracts.tickets import Target
 from contracts.words import TicketState
@@ -179,12 +180,23 @@ class TicketStore:
         statement = select(ticket.c.number).where(OPEN, ticket.c.number > after, ~ticket.c.history)
         return list(self.work.connection.execute(statement.order_by(ticket.c.number).limit(limit)).scalars())
 
+    def preload_groups(self, groups: Collection[str]) -> None:
+        """Read in four statements who may hold the tickets of groups, and in which of them tickets wait."""
+        if groups:
+            self.duty.preload(groups)
+            self._read_queues(groups)
+
     def has_queue(self, group: str) -> bool:
         """Tell whether tickets wait in a group's queue, this transaction's among them."""
         if group not in self._queues:
-            statement = select(exists().where(ticket.c.group_name == group, ticket.c.waits))
-            self._queues[group] = bool(self.work.connection.execute(statement).scalar())
+            self._read_queues([group])
         return self._queues[group]
+
+    def _read_queues(self, groups: Collection[str]) -> None:
+        asked = func.unnest(array(groups, type_=Text)).column_valued("asked")
+        waits = exists().where(ticket.c.group_name == asked, ticket.c.waits)
+        for group, has_queue in self.work.connection.execute(select(asked, waits)):
+            self._queues[group] = has_queue
 
     def joined_queue(self, group: str) -> None:
         """Know that a ticket of this transaction waits in a group's queue."""

@@ -72,7 +72,7 @@ def test_what_is_refused_is_told_on_the_page(browser: httpx.Client, tickets: Tic
     assert "only a resolved ticket can be closed" in answer.text
 
 
-@pytest.mark.parametrize("token", ["x", "eyJuIjoiVDEifQ.x.y", address(n="none")[3:], address(c="no")[3:]])
+@pytest.mark.parametrize("token", ["x", "eyJuIjoiVDEifQ.x.y", address(n="none")[3:], address(c="no")[3:]], ids=range(4))
 def test_a_link_that_is_not_good_tells_nothing(browser: httpx.Client, tickets: Tickets, token: str) -> None:
     answer = browser.get(f"/t/{token}")
     assert (answer.status_code, "链接无效或已过期" in answer.text) == (404, True)

@@ -114,12 +114,19 @@ class DutyStore:
         self._swaps = work.rows(swap)
         self._assignments = work.rows(assignment)
         self._engineers: dict[str, list[Row]] = {}
+        self._recent: dict[tuple[Table, str], list[Any]] = {}
         self._rosters: dict[str, Roster] = {}
         # How many open tickets people held when they were read, and what this transaction has changed about that.
         self._held: dict[str, int] = {}
         self._moves: dict[str, int] = {}
         self._given_here: dict[str, tuple[int, datetime]] = {}
         self.changed_people: set[str] = set()
+
+    def preload(self, groups: Collection[str]) -> None:
+        """Read in three statements who may hold the tickets of groups, and their rosters."""
+        self._read_engineers(groups)
+        for table in (shift, swap):
+            self._read_recent(table, groups)
 
     def candidates(self, group: str, level: int, moment: datetime, default_capacity: int) -> list[Candidate]:
         """Return everybody who may ever hold this group's tickets, as they are at a moment."""
@@ -144,17 +151,7 @@ class DutyStore:
     def engineers_of(self, group: str) -> Sequence[Row]:
         """Return the engineers of a group: as the database has them, with this transaction's changes."""
         if group not in self._engineers:
-            since = self.work.now - _TURN
-            columns = (
-                person,
-                _HELD,
-                _given(func.count(), since).label("given_count"),
-                _given(func.max(assignment.c.at), since).label("given_at"),
-            )
-            statement = select(*columns).where(person.c.groups.contains([group]), person.c.is_engineer)
-            found = [dict(row) for row in self.work.connection.execute(statement).mappings()]
-            self._held |= {row["employee_number"]: row.pop("held") for row in found}
-            self._engineers[group] = [{**row, "away_spans": away_of(row)} for row in found]
+            self._read_engineers([group])
         if not self.changed_people:
             return self._engineers[group]
         stored = [row for row in self._engineers[group] if row["employee_number"] not in self.changed_people]
@@ -163,6 +160,22 @@ class DutyStore:
         for row in fresh:
             self._count_held(row["employee_number"])
         return stored + [{"given_count": 0, "given_at": None, "away_spans": away_of(row), **row} for row in fresh]
+
+    def _read_engineers(self, groups: Collection[str]) -> None:
+        since = self.work.now - _TURN
+        columns = (
+            person,
+            _HELD,
+            _given(func.count(), since).label("given_count"),
+            _given(func.max(assignment.c.at), since).label("given_at"),
+        )
+        statement = select(*columns).where(person.c.groups.overlap(list(groups)), person.c.is_engineer)
+        found = [dict(row) for row in self.work.connection.execute(statement).mappings()]
+        # What this transaction has changed since is counted from what was read first.
+        self._held = {row["employee_number"]: row.pop("held") for row in found} | self._held
+        engineers = [{**row, "away_spans": away_of(row)} for row in found]
+        for group in groups:
+            self._engineers[group] = [row for row in engineers if group in row["groups"]]
 
     def _count_held(self, number: str) -> None:
         if number not in self._held:
@@ -228,17 +241,24 @@ class DutyStore:
         if group not in self._rosters:
             engineers = self.engineers_of(group) if engineers is None else engineers
             self._rosters[group] = Roster(
-                [shift_of(row) for row in self._recent(shift, group)],
-                [_swap_of(row) for row in self._recent(swap, group)],
+                [shift_of(row) for row in self._recent_of(shift, group)],
+                [_swap_of(row) for row in self._recent_of(swap, group)],
                 {row["employee_number"]: away_of(row) for row in engineers},
                 [row["employee_number"] for row in engineers if not row["active"]],
             )
         return self._rosters[group]
 
-    def _recent(self, table: Table, group: str) -> Iterable[Any]:
+    def _recent_of(self, table: Table, group: str) -> Iterable[Any]:
+        if (table, group) not in self._recent:
+            self._read_recent(table, [group])
+        return self._recent[table, group]
+
+    def _read_recent(self, table: Table, groups: Collection[str]) -> None:
         since = self.work.now - _ROSTER_KEPT
-        statement = select(table).where(table.c.group_name == group, table.c.end_at > since).order_by(table.c.id)
-        return self.work.connection.execute(statement).mappings()
+        statement = select(table).where(table.c.group_name.in_(groups), table.c.end_at > since).order_by(table.c.id)
+        found = self.work.connection.execute(statement).mappings().all()
+        for group in groups:
+            self._recent[table, group] = [row for row in found if row["group_name"] == group]
 
     def groups_with_roster(self) -> list[str]:
         """Return the groups that keep a roster."""
