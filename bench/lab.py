@@ -16,6 +16,7 @@ import psycopg2
 from sqlalchemy import Engine, MetaData, text
 
 from deploy.local import processes
+from deploy.local.program import Program
 from deploy.local.servers import Servers, running_servers
 from eventkit import broker, schema, topology
 from eventkit.database import open_engine
@@ -120,12 +121,11 @@ class Lab:
         log_path = self.logs / f"{name}.log"
         with log_path.open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-W", "ignore", "-m", *arguments],
+                Program(name, (sys.executable, "-W", "ignore", "-m", *arguments), _CHECKOUT).in_its_place().command,
                 cwd=_CHECKOUT,
                 env={**_PLAIN, **environment},
                 stdout=log,
                 stderr=log,
-                start_new_session=True,
             )
         try:
             yield process
@@ -176,7 +176,10 @@ def open_lab(parts: Sequence[str] = ("rabbitmq", "postgresql"), home: Path | Non
 
     PostgreSQL keeps the moment of every commit, so that a latency ends at the commit and not at an insert.
     """
-    with running_servers(home, parts) as servers, tempfile.TemporaryDirectory(prefix="liaison-bench-") as folder:
+    with (
+        running_servers(home, parts, in_place=True) as servers,
+        tempfile.TemporaryDirectory(prefix="liaison-bench-") as folder,
+    ):
         _keep_commit_moments(servers)
         lab = Lab(servers, Path(folder), parts)
         try:

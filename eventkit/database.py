@@ -13,6 +13,7 @@ STATEMENT_TIMEOUT_S = 20
 # A frozen process must not keep its locks: its open transaction ends, which fences it from its successor.
 IDLE_TRANSACTION_TIMEOUT_S = 30
 _SERIALIZATION_STATES = ("40001", "40P01")
+_INTERNAL_ERRORS = "XX"
 _UNIQUE_VIOLATION = "23505"
 
 
@@ -56,8 +57,14 @@ def open_engine(uri: str, *, name: str, pool_size: int = 10, planner: str = "", 
 
 
 def is_lost_connection(error: BaseException) -> bool:
-    """Tell whether the database went away, so that the same work may be done again once it is back."""
+    """Tell whether the database went away or cannot go on, so that the same work may be done again once it is well.
+
+    What PostgreSQL calls an internal error (class XX) is a file that it cannot write, past a quota for example; no
+    event is to blame for that.
+    """
     if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    if isinstance(error, DBAPIError) and (getattr(error.orig, "pgcode", None) or "").startswith(_INTERNAL_ERRORS):
         return True
     return isinstance(error, OperationalError) and not is_serialization_failure(error)
 

@@ -247,9 +247,27 @@ def is_free(port: int) -> bool:
 
 
 def free_port(avoiding: Iterable[int] = ()) -> int:
-    """Return a free port below Linux's range for outgoing connections, so that none of those can take it."""
+    """Return a free port that no other process of ours will choose while this one lives.
+
+    It lies below Linux's range for outgoing connections, so that none of those can take it.
+    """
     avoided = set(avoiding)
-    # At random, so that two test runs that start together do not reach for the same ports.
-    while (port := random.SystemRandom().randrange(20000, 32000)) in avoided or not is_free(port):
+    while (port := random.SystemRandom().randrange(20000, 32000)) in avoided or not is_free(port) or not _claim(port):
         pass
     return port
+
+
+def _claim(port: int) -> bool:
+    """Claim a port until this process ends. Between choosing it and listening on it seconds may pass."""
+    claim = socket.socket(socket.AF_UNIX)
+    try:
+        # A name that is in no folder, and goes with the socket.
+        claim.bind(f"\0liaison port {port}")
+    except OSError:
+        claim.close()
+        return False
+    _claims.append(claim)
+    return True
+
+
+_claims: list[socket.socket] = []

@@ -3,7 +3,7 @@
 import os
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +14,10 @@ from liaison.installation import Installation
 #: Every process that we start carries this variable with the state folder as its value,
 #: so that whatever a killed run left behind can be found again.
 MARK = "LIAISON_PART_OF"
+
+#: Where processor time is short, the way from a request to its ticket comes first, and these come after it.
+GIVE_WAY = frozenset({"knowledge", "notify", "metrics", "elasticsearch", "smtp", "prometheus", "alertmanager"})
+_NICE = ("/usr/bin/nice", "-n", "10")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,10 @@ class Program:
     stop_wait_s: int = 20
     ours: bool = False
 
+    def in_its_place(self) -> "Program":
+        """Return the program with the priority that its name has: see GIVE_WAY."""
+        return replace(self, command=(*_NICE, *self.command)) if self.name in GIVE_WAY else self
+
     def full_environment(self, home: Path) -> dict[str, str]:
         """Return the whole environment of the process, for an installation in `home`."""
         return {
@@ -46,7 +54,10 @@ class Program:
         }
 
     def start(self, home: Path, account: UnixAccount) -> subprocess.Popen[bytes]:
-        """Start it in a session of its own, its output appended to `logs/<name>.log`."""
+        """Start it in a process group of its own, its output appended to `logs/<name>.log`.
+
+        Not in a session: Linux shares the processor between sessions first, and priorities count only within one.
+        """
         log = home / "logs" / f"{self.name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:
@@ -57,7 +68,7 @@ class Program:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,
+                process_group=0,
                 **self.account(account).popen_arguments(),
             )
 

@@ -23,9 +23,12 @@ START_TIMEOUT_S = 60.0
 class Servers:
     """The running servers of one test installation, and the faults that can be caused to them."""
 
-    def __init__(self, installation: Installation, account: UnixAccount, *, temporary: bool = False) -> None:
+    def __init__(
+        self, installation: Installation, account: UnixAccount, *, temporary: bool = False, in_place: bool = False
+    ) -> None:
         self.installation = installation
         self._account = account
+        self._in_place = in_place
         self._keeper = Keeper(installation.home if temporary else None)
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -93,7 +96,8 @@ class Servers:
         ALL_SERVERS[part].prepare(self.installation, self._account)
         for program in self._programs(part):
             if program.name not in self._running:
-                process = program.start(self.installation.home, self._account)
+                placed = program.in_its_place() if self._in_place else program
+                process = placed.start(self.installation.home, self._account)
                 self._keeper.watch(process.pid, program.stop_signal)
                 self._running[program.name] = process
 
@@ -135,11 +139,13 @@ class Servers:
 
 
 @contextmanager
-def running_servers(home: Path | None = None, parts: Sequence[str] = ("rabbitmq", "postgresql")) -> Iterator[Servers]:
+def running_servers(
+    home: Path | None = None, parts: Sequence[str] = ("rabbitmq", "postgresql"), *, in_place: bool = False
+) -> Iterator[Servers]:
     """Start private servers on free ports in `home` and stop them at the end, with their children.
 
     home: kept afterwards; without one, a temporary folder is made and removed. Under root it must be a folder that
-    the account `liaison` can enter, which pytest's `tmp_path` is not.
+    the account `liaison` can enter, which pytest's `tmp_path` is not. in_place: with priorities as `make run` has them.
     Raises: NotHealthy, Unreachable, NotInstalled.
     """
     folder, account = home or Path(tempfile.mkdtemp(prefix="liaison-")), parts_account()
@@ -148,7 +154,9 @@ def running_servers(home: Path | None = None, parts: Sequence[str] = ("rabbitmq"
         folder.chmod(0o755)
     account.must_reach(folder)
     with _sigterm_as_interrupt():
-        servers = Servers(Installation.open_or_make(folder, free_ports=True), account, temporary=home is None)
+        servers = Servers(
+            Installation.open_or_make(folder, free_ports=True), account, temporary=home is None, in_place=in_place
+        )
         try:
             servers.start(*parts)
             yield servers

@@ -156,7 +156,7 @@ class Supervision:
         """Write the program as a shell script: supervisord's own form of an environment cannot hold every value."""
         settings = program.full_environment(self._home)
         lines = (f"export {name}={shlex.quote(value)}" for name, value in settings.items())
-        text = "\n".join((*lines, f"exec {shlex.join(program.command)}", ""))
+        text = "\n".join((*lines, f"exec {shlex.join(program.in_its_place().command)}", ""))
         return program.account(self._account).file(self._home / "programs" / f"{program.name}.sh", text, 0o400)
 
 

@@ -14,6 +14,7 @@ import yaml
 
 from deploy.compose.__main__ import PLACES
 from deploy.local import elasticsearch, prometheus
+from deploy.local.program import GIVE_WAY
 from liaison import services
 from liaison.installation import Installation
 from tests.house.source import ROOT
@@ -54,6 +55,10 @@ def test_a_part_is_bound_as_tightly_as_it_can_be(name: str) -> None:
     image, _, tag = part["image"].partition(":")
     assert re.fullmatch(r"v?\d+\.\d+(\.\d+)?(-management)?|\$\{LIAISON_VERSION:-\d+\.\d+\.\d+\}", tag), part["image"]
     assert "." not in image.partition("/")[0], "images come without a host"
+
+
+def test_what_gives_way_on_one_machine_gives_way_here_too() -> None:
+    assert {name for name, part in PARTS.items() if "cpu_shares" in part} == GIVE_WAY - {"smtp"} | {"grafana"}
 
 
 def test_nothing_named_is_missing() -> None:

@@ -140,6 +140,24 @@ def test_a_handler_that_breaks_the_transaction_takes_nobody_along(desk: Any) -> 
     assert "division by zero" in dead.reason
 
 
+def test_no_event_is_blamed_for_what_goes_wrong_inside_the_database(desk: Any) -> None:
+    is_well: list[bool] = []
+
+    def handle(work: Work, event: Event[TicketRequested]) -> None:
+        if not is_well:
+            failing = "do $$ begin raise exception 'could not extend file: Disk quota exceeded'"
+            work.connection.execute(text(f"{failing} using errcode = 'XX000'; end $$"))
+        record_effect(work, event)
+
+    service = desk(handle=handle)
+    service.publish(*[request(f"S{n}", 1) for n in range(20)])
+    process = service.start()
+    eventually(lambda: "database" in process.ready.problems().get("consumers", ""))
+    is_well.append(True)
+    eventually(lambda: len(service.effects()) == 20)
+    assert service.one("select count(*) from eventkit.held_event") == 0
+
+
 def test_an_event_of_a_type_that_nobody_handles_is_acknowledged_and_counted(desk: Any) -> None:
     service = desk()
     stray = request("A", 1)

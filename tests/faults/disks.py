@@ -94,9 +94,14 @@ def _table_without_room(house: House, pid: int) -> Iterator[None]:
     """
     name = house.one("desk", "select pg_relation_filepath('fault_effect')")
     folder = house.one("desk", "show data_directory")
-    most = (Path(folder) / name).stat().st_size + 4096
-    _limit(pid, str(most))
+    table = Path(folder) / name
     try:
+        # Past its limit a file is too large, which is another error than a full disk: the table must not have grown
+        # beyond it while the processes were being limited.
+        most = 0
+        while table.stat().st_size > most:
+            most = table.stat().st_size + 4096
+            _limit(pid, str(most))
         yield
     finally:
         _limit(pid, "unlimited")

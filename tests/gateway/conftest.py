@@ -14,7 +14,8 @@ from tests.gateway.knowledge_stub import Asked, running_knowledge
 from tests.gateway.training_stub import Training, running_training
 
 
-@pytest.fixture(scope="session")
+# Not for the session: between two files of this folder the same process may test others that empty the databases.
+@pytest.fixture(scope="package")
 def open_door(installation: Installation) -> Iterator[Door]:
     provision_databases(installation, ["gateway"])
     door = Door(installation)

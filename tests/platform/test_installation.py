@@ -1,7 +1,10 @@
 """An installation keeps its secrets to itself and its addresses over restarts."""
 
 import os
+import random
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +12,7 @@ import pytest
 from deploy.local.leftovers import only_run
 from deploy.local.ports import move_taken_ports
 from deploy.local.refusals import AlreadyRunning, PortTaken
-from liaison.installation import SERVICES, Installation, NoInstallation
+from liaison.installation import SERVICES, Installation, NoInstallation, free_port, is_free
 
 
 def test_loading_where_there_is_none_says_what_to_do(tmp_path: Path) -> None:
@@ -36,6 +39,18 @@ def test_no_two_parts_share_a_port(tmp_path: Path) -> None:
     for free_ports in (False, True):
         ports = Installation.open_or_make(tmp_path / str(free_ports), free_ports=free_ports).ports
         assert len(set(ports.values())) == len(ports)
+
+
+def test_two_runs_that_start_together_do_not_choose_the_same_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    choose = "from liaison.installation import free_port; print(free_port(), flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", choose], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        taken = int(other.stdout.readline())
+        assert is_free(taken)
+        thrown = iter([taken, *range(20_000, 32_000)])
+        monkeypatch.setattr(random.SystemRandom, "randrange", lambda *_: next(thrown))
+        assert free_port(avoiding=range(20_000, taken)) > taken
+        other.communicate(b"\n")
 
 
 def test_a_port_is_a_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
