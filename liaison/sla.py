@@ -176,7 +176,7 @@ def _moves_table(moves: Sequence[Move]) -> Table:
     table = Table("工单", "时限", "原期限", "新期限", "")
     for move in moves:
         before, after = (
-            one.due_at.astimezone(move.after.calendar.zone).strftime("%Y-%m-%d %H:%M:%S")
+            one.due_at.astimezone(one.calendar.zone).strftime("%Y-%m-%d %H:%M:%S") if one.has_outcome else "不再计时"
             for one in (move.before, move.after)
         )
         target = _TARGETS.get(move.after.target, str(move.after.target))

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Table,
     Text,
     text,
+    true,
 )
 from sqlalchemy import (
     Sequence as Numbers,
@@ -162,6 +163,13 @@ clock = Table(
     Column("told", JSONB, nullable=False, comment="the shares of which a warning went out"),
     Column("stopped_at", _moment),
     Column("missed_due_at", _moment),
+    Column(
+        "has_outcome",
+        Boolean,
+        nullable=False,
+        server_default=true(),
+        comment="false when it stopped for another reason than that its target was reached",
+    ),
     Index("clock_by_number", "number"),
 )
 

@@ -130,6 +130,8 @@ def _assign(
     if row["state"] not in FINISHED:
         store.duty.moved(before[1], assignee)
     row = store.tickets.change(row, group_name=group, assignee=assignee, waits=False)
+    if group != before[0]:
+        row = sla.restate(store, policy, row, change)
     if before[0] and before[1] and not change.history:
         duty.look(store, [before[0]], change)
     tell(

@@ -22,9 +22,10 @@ from eventkit.timers import Timer
 from eventkit.work import Work
 from services.tickets.business_time.files import load_calendars, read_calendars
 from services.tickets.sla import change_plan
+from services.tickets.sla.clock import ClockState
 from services.tickets.sla.policy import Policy
 from services.tickets.sla.policy_file import read_policy
-from services.tickets.sla.usecases import clocks_of
+from services.tickets.sla.usecases import clock_fell_due, clocks_of
 from services.tickets.storage import TicketStore
 from tests.eventkit.desk import Desk, reported
 from tests.tickets.stories import ALL, told
@@ -102,6 +103,14 @@ class Rehearsal:
         assert not faults
         return read_policy(self.policy_file, found if calendars else load_calendars())
 
+    def apply(self, moment: str, policy: Policy, number: str) -> list[change_plan.Move]:
+        """Let a ticket's clocks follow another policy."""
+        with self.work(moment) as work:
+            store = TicketStore(work)
+            row = store.tickets.get(number)
+            assert row is not None
+            return change_plan.apply(store, policy, row, work.now)
+
 
 @pytest.fixture
 def office(desk_under: Callable[..., Desk], tmp_path: Path) -> Callable[..., Rehearsal]:
@@ -155,6 +164,36 @@ def test_a_target_that_a_ticket_has_no_more_is_neither_warned_of_nor_missed(offi
     assert [desk.told(kind, target="solution") for kind in ("sla.warned", "sla.breached", "sla.met")] == [[], [], []]
 
 
+def test_a_target_that_the_policy_has_no_more_ends_when_the_change_is_applied(desk: Rehearsal) -> None:
+    # Zammad #4353, as an operator meets it: the target is taken out of the file, and tickets are open.
+    number = desk.opened("02 09:00", priority=1)
+    left_over = desk.armed()
+    [move] = desk.apply("02 09:10", desk.policy(BY_PRIORITY, ""), number)
+    assert (move.before.target, move.after.state, move.misses) == ("solution", ClockState.ENDED, False)
+    desk.fire("05 12:00", [*left_over, *desk.armed("05 12:00")])
+    assert [desk.told(kind, target="solution") for kind in ("sla.warned", "sla.breached", "sla.met")] == [[], [], []]
+    states = {one["target"]: one["state"] for one in desk.call("05 12:05", "explain_sla", number=number)["clocks"]}
+    assert states["solution"] == ClockState.ENDED
+    assert desk.call("05 12:05", "get_ticket", number=number)["due_solution_at"] is None
+
+
+def test_a_warning_that_the_policy_has_no_more_is_not_told_and_a_new_one_is(desk: Rehearsal) -> None:
+    number = desk.opened("02 09:00", priority=1)
+    policy = desk.policy("warn_at_shares: [0.5, 0.75]", "warn_at_shares: [0.7, 0.9]")
+    assert desk.apply("02 09:10", policy, number) == []
+    for timer in desk.armed("02 14:10"):
+        if timer.kind == "sla_warning":
+            with desk.work("02 14:10") as work:
+                clock_fell_due(TicketStore(work), policy, timer.payload, work.now)
+    assert desk.shares() == [0.7, 0.9]
+
+
+def test_another_group_may_mean_another_service_level(office: Callable[..., Rehearsal]) -> None:
+    desk = office({"levels:\n": "levels:\n  - {name: 网络, when: {group: 网络组}, first_response: 1h, solution: 2h}\n"})
+    number = desk.opened("02 09:00", priority=1)
+    assert desk.call("02 09:05", "change_ticket", number=number, group="网络组")["due_solution_at"] == on("02 11:00")
+
+
 def test_another_calendar_moves_the_tickets_that_are_open(desk: Rehearsal) -> None:
     # Zammad #534: after a change of the calendar, what was reckoned before stayed as it was.
     number = desk.opened("02 17:00", priority=1)
@@ -162,11 +201,7 @@ def test_another_calendar_moves_the_tickets_that_are_open(desk: Rehearsal) -> No
     stocktaking = {"timezone": "Asia/Shanghai", "week": hours, "closed": {"2026-03-03": "盘点"}}
     policy = desk.policy(calendars={"5x8": stocktaking})
     assert desk.call("02 17:05", "get_ticket", number=number)["due_solution_at"] == on("03 11:30")
-    with desk.work("02 17:10") as work:
-        store = TicketStore(work)
-        row = store.tickets.get(number)
-        assert row is not None
-        change_plan.apply(store, policy, row, work.now)
+    desk.apply("02 17:10", policy, number)
     assert desk.call("02 17:15", "get_ticket", number=number)["due_solution_at"] == on("04 11:30")
     [armed] = [one.due_at for one in desk.armed() if one.key == f"{number}/solution/1"]
     assert armed == on("04 11:30")

@@ -23,7 +23,7 @@ QUIET = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A clock whose due moment would be another. misses: it would be past it, and is not now."""
+    """A clock whose due moment would be another, or that would end. misses: it would be past it, and is not now."""
 
     number: str
     before: Clock
@@ -34,8 +34,11 @@ class Move:
 def moves_of(policy: Policy, row: Row, clocks: Sequence[Clock], now: datetime) -> Iterator[Move]:
     """Return what becomes of a ticket's clocks under another policy: each counted anew from its start, pauses kept."""
     for clock in clocks:
+        if clock.stopped_at is not None:
+            continue
         wanted = _wanted(policy, row, clock)
-        if clock.stopped_at is not None or wanted is None:
+        if wanted is None:
+            yield Move(row["number"], clock, clock.ended(now), misses=False)
             continue
         after = clock.restated(*wanted, OnChange.FROM_START, now)
         if (after.due_at, after.target_s) != (clock.due_at, clock.target_s):
@@ -61,6 +64,9 @@ def apply(store: TicketStore, policy: Policy, row: Row, now: datetime) -> list[M
     moves = list(moves_of(policy, row, usecases.clocks_of(store, policy, row), now))
     change = Change(now)
     for move in moves:
+        if not move.after.has_outcome:
+            row = usecases.end(store, policy, row, move.before, change, reason="policy or calendar changed")
+            continue
         after = _quiet(policy, row, move.after, now)
         noted = {"before": move.before.due_at.isoformat(), "after": after.due_at.isoformat()}
         store.note(row["number"], now, None, f"{after.target} due", **noted, reason="policy or calendar changed")
@@ -68,6 +74,11 @@ def apply(store: TicketStore, policy: Policy, row: Row, now: datetime) -> list[M
         if after.missed_due_at is not None and move.before.missed_due_at is None:
             facts = {"target": after.target, "cycle": after.cycle, "due_at": after.missed_due_at}
             tell(store, SlaBreached, row, policy, change, **facts, retroactive=True)
+    moved = {(move.before.target, move.before.cycle) for move in moves}
+    for clock in usecases.clocks_of(store, policy, row):
+        if clock.runs and (clock.target, clock.cycle) not in moved:
+            # Its due moment stays, and its warnings may come at other shares.
+            row = usecases.put(store, policy, row, _quiet(policy, row, clock, now), change)
     return moves
 
 

@@ -18,6 +18,7 @@ class ClockState(StrEnum):
     PAUSED = "paused"
     MISSED = "missed"
     MET = "met"
+    ENDED = "ended"  # without an outcome: the ticket has no such target any more
 
 
 class OnChange(StrEnum):
@@ -44,6 +45,7 @@ class Clock:
     earlier cycle. pauses: in order; the last one has no end while the clock stands still. level: the service level's
     name. told: the shares (0 to 1) of which a warning went out, or was passed over. due_at: when the target is used up
     if no further pause comes. missed_due_at: the due moment at which it was missed, once it was.
+    has_outcome: False when it stopped for another reason than that its target was reached.
     """
 
     target: Target
@@ -58,6 +60,7 @@ class Clock:
     told: tuple[float, ...] = ()
     stopped_at: datetime | None = None
     missed_due_at: datetime | None = None
+    has_outcome: bool = True
 
     @classmethod
     def started(
@@ -90,7 +93,7 @@ class Clock:
         if self.missed_due_at is not None:
             return ClockState.MISSED
         if self.stopped_at is not None:
-            return ClockState.MET
+            return ClockState.MET if self.has_outcome else ClockState.ENDED
         return ClockState.PAUSED if self.is_paused else ClockState.RUNNING
 
     def used_at(self, share: float) -> datetime:
@@ -139,6 +142,10 @@ class Clock:
     def stopped(self, moment: datetime) -> Clock:
         """Return the clock at its end; a pause under way ends with it."""
         return replace(self.resumed(moment), stopped_at=moment) if self.stopped_at is None else self
+
+    def ended(self, moment: datetime) -> Clock:
+        """Return the clock at its end, neither met nor newly missed: its target does not hold any more."""
+        return replace(self.stopped(moment), has_outcome=False) if self.stopped_at is None else self
 
     def restated(self, target_s: int, calendar: Calendar, level: str, how: OnChange, moment: datetime) -> Clock:
         """Return the clock with another target, calendar or service level; a pause under way goes on.

@@ -46,6 +46,7 @@ def clock_of(row: Mapping[str, Any], policy: Policy) -> Clock:
         tuple(row["told"]),
         row["stopped_at"],
         row["missed_due_at"],
+        row["has_outcome"],
     )
 
 
@@ -80,6 +81,7 @@ def _values(clock: Clock) -> dict[str, Any]:
         "told": list(clock.told),
         "stopped_at": clock.stopped_at,
         "missed_due_at": clock.missed_due_at,
+        "has_outcome": clock.has_outcome,
     }
 
 
@@ -117,8 +119,7 @@ def restate(store: TicketStore, policy: Policy, row: Row, change: Change) -> Row
         if clock.stopped_at is not None or target is Target.INTERNAL:
             continue
         if goal is None:
-            store.note(row["number"], change.moment, change.actor, f"{target} clock", after="ended", reason=level.name)
-            row = put(store, policy, row, clock.stopped(change.moment), change)
+            row = end(store, policy, row, clock, change, reason=level.name)
             continue
         calendar = policy.calendar(goal.calendar, row["region"])
         allowed_s = goal.allowed_s[row["priority"]]
@@ -220,13 +221,18 @@ def stop(store: TicketStore, policy: Policy, row: Row, clock: Clock, change: Cha
     return row
 
 
+def end(store: TicketStore, policy: Policy, row: Row, clock: Clock, change: Change, *, reason: str) -> Row:
+    """End a clock that runs without an outcome."""
+    if clock.stopped_at is not None:
+        return row
+    store.note(row["number"], change.moment, change.actor, f"{clock.target} clock", after="ended", reason=reason)
+    return put(store, policy, row, clock.ended(change.moment), change)
+
+
 def end_clocks(store: TicketStore, policy: Policy, row: Row, change: Change, *, reason: str) -> Row:
     """End every clock of a ticket without an outcome."""
     for clock in clocks_of(store, policy, row):
-        if clock.stopped_at is None:
-            noted = {"after": "ended", "reason": reason}
-            store.note(row["number"], change.moment, change.actor, f"{clock.target} clock", **noted)
-            row = put(store, policy, row, clock.stopped(change.moment), change)
+        row = end(store, policy, row, clock, change, reason=reason)
     return row
 
 
@@ -258,7 +264,7 @@ def put(store: TicketStore, policy: Policy, row: Row, clock: Clock, change: Chan
     if not change.history:
         _arm(store, policy, row, clock)
     if clock.target in _DUE_COLUMNS:
-        row = store.tickets.change(row, **{_DUE_COLUMNS[clock.target]: clock.due_at})
+        row = store.tickets.change(row, **{_DUE_COLUMNS[clock.target]: clock.due_at if clock.has_outcome else None})
     running = [one.due_at for one in clocks_of(store, policy, row) if one.runs]
     return store.tickets.change(row, due_next_at=min(running, default=None))
 
@@ -309,7 +315,7 @@ def clock_fell_due(store: TicketStore, policy: Policy, payload: Mapping[str, Any
         share = payload.get("share")
         if share is None:
             _miss(store, policy, row, clock, change)
-        elif share not in clock.told:
+        elif share in clock.shares_to_tell(policy.level_named(clock.level, row).warn_at_shares):
             warned = clock.warned(share)
             store.put_clock(row["number"], clock.target, clock.cycle, {"told": list(warned.told)})
             tell(store, SlaWarned, row, policy, change, **_clock_facts(clock), share=share)

@@ -42,6 +42,8 @@ def escalate(
     group = policy.support[level].group or row["group_name"] or policy.default_group
     moved = store.tickets.change(row, support_level=level, group_name=group, support_cycle=row["support_cycle"] + 1)
     moved = sla.level_changed(store, policy, moved, change)
+    if group != row["group_name"]:
+        moved = sla.restate(store, policy, moved, change)
     tell(store, TicketEscalated, moved, policy, change, level=level, previous_level=before, reason=reason)
     placed = duty.place(store, policy, moved, change)
     placed = duty.told(store, policy, row, placed, change, reason=f"escalated: {reason}")
