@@ -40,12 +40,13 @@ class Row(Protocol):
 class Story:
     """What came of one row. calm_s: seconds from publishing to each cell's effect.
 
-    recovered_s: seconds from the moment at which the killed consumers were back. about: what the killed pass was about;
-    before: the numbers in front of it. subjects: what both passes were about.
+    recovered_s: seconds from the moment at which the killed consumers were back. calm_about, about: what the
+    undisturbed and the killed pass were about; before: the numbers in front of the latter. subjects: of both passes.
     """
 
     calm_s: dict[str, float] = field(default_factory=dict)
     recovered_s: dict[str, float] = field(default_factory=dict)
+    calm_about: dict[str, str] = field(default_factory=dict)
     about: dict[str, str] = field(default_factory=dict)
     before: Mapping[str, float] = field(default_factory=dict)
     subjects: list[str] = field(default_factory=list)
@@ -64,7 +65,7 @@ def play(system: System, row: Row) -> Story:
     story = Story()
     before, published_at = facts(system), time.monotonic()
     row.publish(CALM)
-    about = row.learn(CALM)
+    about = story.calm_about = dict(row.learn(CALM))
     story.subjects += about.values()
     story.calm_s = _awaited(row.effects(before, **about), published_at)
     system.settle()
