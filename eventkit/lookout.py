@@ -14,7 +14,7 @@ from eventkit import held, outbox, timers
 
 LOOK_S = 0.2
 # Looks are not closer together than this, however close together things fall due.
-_BREATH_S = 0.005
+_BREATH_S = 0.01
 OUTBOX, TIMERS, JOBS, HELD = "outbox", "timers", "jobs", "held"
 _DUE_IN_S = {
     OUTBOX: outbox.DUE_IN_S,
@@ -46,6 +46,7 @@ class Lookout:
                 continue
             if seconds <= 0:
                 wake()
-            else:
+            if seconds > 0 or name == TIMERS:
+                # Behind a timer that is due the next one may be close.
                 next_s = min(next_s, max(float(seconds), _BREATH_S))
         return next_s

@@ -86,6 +86,11 @@ def test_the_next_look_is_when_the_next_thing_falls_due(
     assert look.woken == []
 
 
+def test_behind_a_timer_that_is_due_the_next_one_is_looked_for_at_once(look: Look) -> None:
+    look.write(ring)
+    assert look.step() < lookout.LOOK_S / 10
+
+
 def test_what_falls_due_much_later_is_left_to_a_later_look(look: Look) -> None:
     look.write(lambda work: ring(work, 3600))
     assert look.step() == lookout.LOOK_S
