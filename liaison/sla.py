@@ -21,6 +21,7 @@ from services.tickets.business_time.files import SHIPPED, load_calendars, read_c
 from services.tickets.business_time.parts import Fault
 from services.tickets.sla import change_plan
 from services.tickets.sla.change_plan import Move
+from services.tickets.sla.clock import Clock
 from services.tickets.sla.policy import Policy
 from services.tickets.sla.policy_file import read_policy
 from services.tickets.sla.usecases import clocks_of
@@ -175,10 +176,13 @@ def _by_batches(policy: Policy, apply_now: bool) -> Iterator[list[Move]]:
 def _moves_table(moves: Sequence[Move]) -> Table:
     table = Table("工单", "时限", "原期限", "新期限", "")
     for move in moves:
-        before, after = (
-            one.due_at.astimezone(one.calendar.zone).strftime("%Y-%m-%d %H:%M:%S") if one.has_outcome else "不再计时"
-            for one in (move.before, move.after)
-        )
+        before, after = (_due(one) for one in (move.before, move.after))
         target = _TARGETS.get(move.after.target, str(move.after.target))
         table.add_row(move.number, target, before, after, "[red]将超时[/red]" if move.misses else "")
     return table
+
+
+def _due(clock: Clock) -> str:
+    if clock.stopped_at is not None:
+        return "不再计时"
+    return clock.due_at.astimezone(clock.calendar.zone).strftime("%Y-%m-%d %H:%M:%S")

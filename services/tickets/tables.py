@@ -168,7 +168,7 @@ clock = Table(
         Boolean,
         nullable=False,
         server_default=true(),
-        comment="false when it stopped for another reason than that its target was reached",
+        comment="false when it stopped because its target does not hold any more",
     ),
     Index("clock_by_number", "number"),
 )

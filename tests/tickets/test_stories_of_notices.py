@@ -83,6 +83,22 @@ def test_a_target_that_a_ticket_has_no_more_is_neither_warned_of_nor_missed(offi
     assert [desk.told(kind, target="solution") for kind in ("sla.warned", "sla.breached", "sla.met")] == [[], [], []]
 
 
+def test_a_target_that_comes_back_is_counted_from_then_on_and_warns_of_nothing_twice(
+    office: Callable[..., Rehearsal],
+) -> None:
+    desk = office(ADVICE_HAS_NO_END)
+    number = desk.opened("02 09:00", priority=1)
+    desk.fire("02 11:00")
+    desk.call("02 11:10", "change_ticket", number=number, category="咨询")
+    shown = desk.call("02 11:20", "change_ticket", number=number, category="硬件")
+    assert shown["due_solution_at"] == on("02 16:50")
+    desk.fire("02 17:00")
+    assert (desk.shares(), len(desk.told("sla.breached", target="solution"))) == ([0.5, 0.75], 1)
+    # What was missed stays missed, whatever becomes of the target.
+    desk.call("02 17:10", "change_ticket", number=number, category="咨询")
+    assert desk.call("02 17:15", "change_ticket", number=number, category="硬件")["due_solution_at"] == on("02 16:50")
+
+
 def test_a_target_that_the_policy_has_no_more_ends_when_the_change_is_applied(desk: Rehearsal) -> None:
     # Zammad #4353, as an operator meets it: the target is taken out of the file, and tickets are open.
     number = desk.opened("02 09:00", priority=1)

@@ -64,7 +64,7 @@ def apply(store: TicketStore, policy: Policy, row: Row, now: datetime) -> list[M
     moves = list(moves_of(policy, row, usecases.clocks_of(store, policy, row), now))
     change = Change(now)
     for move in moves:
-        if not move.after.has_outcome:
+        if move.after.stopped_at is not None:
             row = usecases.end(store, policy, row, move.before, change, reason="policy or calendar changed")
             continue
         after = _quiet(policy, row, move.after, now)

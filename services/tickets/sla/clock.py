@@ -45,7 +45,7 @@ class Clock:
     earlier cycle. pauses: in order; the last one has no end while the clock stands still. level: the service level's
     name. told: the shares (0 to 1) of which a warning went out, or was passed over. due_at: when the target is used up
     if no further pause comes. missed_due_at: the due moment at which it was missed, once it was.
-    has_outcome: False when it stopped for another reason than that its target was reached.
+    has_outcome: False when it stopped because its target does not hold any more, and was not missed before.
     """
 
     target: Target
@@ -144,8 +144,10 @@ class Clock:
         return replace(self.resumed(moment), stopped_at=moment) if self.stopped_at is None else self
 
     def ended(self, moment: datetime) -> Clock:
-        """Return the clock at its end, neither met nor newly missed: its target does not hold any more."""
-        return replace(self.stopped(moment), has_outcome=False) if self.stopped_at is None else self
+        """Return the clock at its end because its target does not hold any more; what was missed stays missed."""
+        if self.stopped_at is not None:
+            return self
+        return replace(self.stopped(moment), has_outcome=self.missed_due_at is not None)
 
     def restated(self, target_s: int, calendar: Calendar, level: str, how: OnChange, moment: datetime) -> Clock:
         """Return the clock with another target, calendar or service level; a pause under way goes on.

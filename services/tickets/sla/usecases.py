@@ -110,11 +110,12 @@ def _begun(
 def restate(store: TicketStore, policy: Policy, row: Row, change: Change) -> Row:
     """Let a ticket's clocks follow its fields: another priority or service level may mean other targets.
 
-    A target that the new level does not have ends without an outcome; one that only the new level has starts now.
+    A target that the new level does not have ends without an outcome; one that only the new level has starts now, and
+    tells no warning again that it told before it ended.
     """
     level = policy.level_for(row)
-    running = {clock.target: clock for clock in clocks_of(store, policy, row)}
-    for target, clock in running.items():
+    known = {clock.target: clock for clock in clocks_of(store, policy, row)}
+    for target, clock in known.items():
         goal = level.goals.get(target)
         if clock.stopped_at is not None or target is Target.INTERNAL:
             continue
@@ -126,13 +127,32 @@ def restate(store: TicketStore, policy: Policy, row: Row, change: Change) -> Row
         if (allowed_s, calendar.name, level.name) != (clock.target_s, clock.calendar.name, clock.level):
             how = level.on_change
             row = put(store, policy, row, clock.restated(allowed_s, calendar, level.name, how, change.moment), change)
-    may_start = row["reopen_count"] == 0 or level.on_reopen is not OnReopen.NONE
-    if Target.SOLUTION not in running and row["state"] not in FINISHED and may_start:
-        row = _put_any(store, policy, row, _begun(policy, row, Target.SOLUTION, _cycle(row), change.moment), change)
-    if Target.FIRST_RESPONSE not in running and row["responded_at"] is None:
-        row = _put_any(store, policy, row, _begun(policy, row, Target.FIRST_RESPONSE, 1, change.moment), change)
+    if row["state"] not in FINISHED:
+        if row["reopen_count"] == 0 or level.on_reopen is not OnReopen.NONE:
+            row = _begin(store, policy, row, Target.SOLUTION, _cycle(row), known, change)
+        if row["responded_at"] is None:
+            row = _begin(store, policy, row, Target.FIRST_RESPONSE, 1, known, change)
     record_misses(store, policy, row, change)
     return row
+
+
+def _begin(
+    store: TicketStore,
+    policy: Policy,
+    row: Row,
+    target: Target,
+    cycle: int,
+    known: Mapping[Target, Clock],
+    change: Change,
+) -> Row:
+    """Start a clock that the ticket has not had in this cycle, or that ended without an outcome."""
+    before = known.get(target)
+    if before is not None and before.has_outcome:
+        return row
+    clock = _begun(policy, row, target, cycle, change.moment)
+    if clock is not None and before is not None:
+        clock = replace(clock, told=before.told)
+    return _put_any(store, policy, row, clock, change)
 
 
 def level_changed(store: TicketStore, policy: Policy, row: Row, change: Change) -> Row:

@@ -12,7 +12,7 @@ depends_on = None
 STATEMENTS = """
 ALTER TABLE clock ADD COLUMN has_outcome BOOLEAN DEFAULT true NOT NULL;
 
-COMMENT ON COLUMN clock.has_outcome IS 'false when it stopped for another reason than that its target was reached'
+COMMENT ON COLUMN clock.has_outcome IS 'false when it stopped because its target does not hold any more'
 """
 
 
