@@ -137,8 +137,11 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def eventually(condition: Callable[[], Any], timeout_s: float = 15.0, what: str = "") -> Any:
-    """Return the condition's value as soon as it is true. Raises AssertionError when it never is."""
+def eventually(condition: Callable[[], Any], timeout_s: float = 60.0, what: str = "") -> Any:
+    """Return the condition's value as soon as it is true. Raises AssertionError when it never is.
+
+    timeout_s: only what fails waits for so long; disks that others use too have been seen to stall for 20 s.
+    """
     deadline = time.monotonic() + timeout_s
     while True:
         value = condition()
