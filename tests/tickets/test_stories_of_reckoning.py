@@ -94,7 +94,7 @@ def test_another_level_forgets_no_pause(how: OnChange) -> None:
 
 
 def test_a_month_is_no_span_and_thirty_workdays_are_thirty_workdays() -> None:
-    # GLPI, a TODO in Calendar.php: a month is taken for thirty working days. Here nobody can write one down.
+    # GLPI, by its own remark in Calendar.php: a month is taken for thirty working days. Here nobody can write one down.
     for month in ("1 month", "1M", "1mo"):
         with pytest.raises(ValueError, match="is not a span"):
             seconds_of(month, OFFICE.usual_day_s)
