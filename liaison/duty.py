@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,16 +11,12 @@ from zoneinfo import ZoneInfo
 import click
 from rich.table import Table
 
+from eventkit.envelope import new_id
 from liaison.installation import Installation
 from liaison.terminal import console
-from liaison.transactions import transaction
-from services.tickets.duty import calls
+from liaison.transactions import calling
 from services.tickets.duty.roster import LEVEL_TEXTS
-from services.tickets.settings import Settings
-from services.tickets.sla.policy import Policy
-from services.tickets.storage import TicketStore
-
-_ALL = {"kind": "all"}
+from services.tickets.duty.sheets import SheetFault, decoded
 
 
 @click.group()
@@ -30,11 +24,10 @@ def duty() -> None:
     """The duty roster: who is there when."""
 
 
-@contextmanager
-def _tickets() -> Iterator[tuple[TicketStore, Policy]]:
-    policy = Settings.from_env(os.environ).policy
-    with transaction(Installation.load(), "tickets") as work:
-        yield TicketStore(work), policy
+def _ask(method: str, **arguments: Any) -> Any:
+    # The running service is asked, since it alone knows by which files it works.
+    with calling(Installation.load()) as call:
+        return call("tickets", method, {**arguments, "scope": {"kind": "all"}}, key=new_id())
 
 
 @duty.command()
@@ -45,8 +38,10 @@ def load(file: Path) -> None:
     Columns: 组, 级别, 工号, 日期, 开始, 结束, and perhaps 替班. A sheet with a fault is refused as a whole, and every
     fault is told by its line.
     """
-    with _tickets() as (store, policy):
-        taken = calls.load_sheet(store, policy, file.read_bytes(), {"scope": _ALL}, None)
+    sheet = decoded(file.read_bytes())
+    if isinstance(sheet, SheetFault):
+        raise click.ClickException(sheet.told(file.name))
+    taken = _ask("load_roster", sheet=sheet)
     console.print(f"{taken['shifts']} shifts loaded, {taken['replaced']} replaced: {', '.join(taken['groups'])}")
 
 
@@ -54,19 +49,17 @@ def load(file: Path) -> None:
 @click.argument("group")
 def show(group: str) -> None:
     """Show who of GROUP is on duty now, the coming shifts, and the gaps of the next 7 days."""
-    with _tickets() as (store, policy):
-        found = calls.show_duty(store, policy, {"group": group, "scope": _ALL})
-        zone = policy.calendar(policy.assignment.duty_calendar, None).zone
+    found = _ask("show_duty", group=group)
     now = [f"{one['person']}（{LEVEL_TEXTS[one['level']]}）" for one in found["on_duty"]]
     console.print(f"{group} 当班：{'、'.join(now) or '无人'}")
-    console.print(_shifts(found["shifts"], zone))
+    console.print(_shifts(found["shifts"], ZoneInfo(found["time_zone"])))
     for gap in found["gaps"]:
         console.print(f"[yellow]{gap['text']}[/yellow]")
 
 
-def _shifts(shifts: list[dict[str, Any]], zone: ZoneInfo) -> Table:
-    def shown(moment: datetime) -> str:
-        return moment.astimezone(zone).strftime("%m-%d %H:%M")
+def _shifts(shifts: list[Mapping[str, Any]], zone: ZoneInfo) -> Table:
+    def shown(moment: str) -> str:
+        return datetime.fromisoformat(moment).astimezone(zone).strftime("%m-%d %H:%M")
 
     table = Table("级别", "值班人", "开始", "结束", "替班")
     for one in shifts:

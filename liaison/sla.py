@@ -30,7 +30,7 @@ from services.tickets.storage import TicketStore
 _BATCH = 500
 _MOST_SHOWN = 200
 _TARGETS = {"internal": "内部", "first_response": "首次响应", "next_response": "再次响应", "solution": "解决"}
-_STATES = {"running": "计时中", "paused": "暂停", "met": "已达成", "missed": "已超时"}
+_STATES = {"running": "计时中", "paused": "暂停", "met": "已达成", "missed": "已超时", "ended": "已取消"}
 
 
 class _File(msgspec.Struct):
@@ -78,28 +78,30 @@ def explain(ticket: str) -> None:
     with calling(Installation.load()) as call:
         answer = call("tickets", "explain_sla", {"number": ticket, "scope": {"kind": "all"}})
     for clock in answer["clocks"]:
-        console.print(_clock_table(clock))
+        _show_clock(clock)
 
 
-def _clock_table(clock: Mapping[str, Any]) -> Table:
+def _show_clock(clock: Mapping[str, Any]) -> None:
     zone = ZoneInfo(clock["time_zone"])
 
     def shown(moment: str) -> str:
         return datetime.fromisoformat(moment).astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
 
-    title = (
-        f"{_TARGETS.get(clock['target'], clock['target'])} 第 {clock['cycle']} 轮 · {clock['level']} · "
-        f"{clock['calendar']} · {_STATES.get(clock['state'], clock['state'])}\n"
+    console.print(
+        f"[bold]{_TARGETS.get(clock['target'], clock['target'])} 第 {clock['cycle']} 轮 · {clock['level']} · "
+        f"{clock['calendar']} · {_STATES.get(clock['state'], clock['state'])}[/bold]\n"
         f"期限 {shown(clock['due_at'])}，共 {_span(clock['target_s'])}，已用 {_span(clock['elapsed_s'])}"
     )
     if clock["unpublished_years"]:
-        title += f"\n[yellow]{'、'.join(map(str, clock['unpublished_years']))} 年节假日尚未公布，按周计算[/yellow]"
-    table = Table("自", "至", "计时", "原因", title=title)
+        console.print(f"[yellow]{'、'.join(map(str, clock['unpublished_years']))} 年节假日尚未公布，按周计算[/yellow]")
+    if not clock["spans"]:
+        return
+    table = Table("自", "至", "计时", "原因")
     for span in clock["spans"]:
         length = datetime.fromisoformat(span["end_at"]) - datetime.fromisoformat(span["begin_at"])
         counted = _span(length.total_seconds()) if span["counted"] else "—"
         table.add_row(shown(span["begin_at"]), shown(span["end_at"]), counted, span["text"])
-    return table
+    console.print(table)
 
 
 def _span(seconds: float) -> str:

@@ -128,4 +128,5 @@ def test_a_roster_is_loaded_from_a_spreadsheet_and_shown(
     assert "1 shifts loaded, 0 replaced: 服务台" in loaded.output
     shown = CliRunner().invoke(duty, ["show", "服务台"], catch_exceptions=False)
     assert "当班：无人" in shown.output
-    assert "无人值班" in shown.output
+    # Under the files of the running service posts are manned around the clock, not by the day as under those shipped.
+    assert shown.output.count("无人值班") == 1

@@ -111,6 +111,7 @@ SWAP = {
 DUTY: dict[str, Any] = {
     "group": "网络组",
     "at": "2026-03-02T01:00:00Z",
+    "time_zone": "Asia/Shanghai",
     "on_duty": [{"level": 2, "person": "E2", "why": "swapped", "rostered": "E1"}],
     "shifts": [],
     "gaps": [],

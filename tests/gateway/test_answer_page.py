@@ -8,8 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
+from contracts.tickets import Target
+from contracts.words import Channel, TicketState
 from eventkit.links import Links
 from services.gateway import html
+from services.tickets.sla.clock import ClockState
 from tests.gateway.desk_stub import Tickets
 from tests.gateway.door import LINK_KEY, Door
 
@@ -87,3 +90,9 @@ def test_the_page_speaks_the_language_of_the_link(browser: httpx.Client, tickets
 def test_every_language_has_every_word() -> None:
     assert {frozenset(words) for words in html.WORDS.values()} == {frozenset(html.WORDS["zh-CN"])}
     assert set(html.WORDS) == {"zh-CN", "en", "ja"}
+
+
+def test_a_page_has_a_word_for_every_state_target_and_channel() -> None:
+    shown = [("clock", ClockState), ("target", Target), ("state", TicketState), ("channel", Channel)]
+    named = {f"{kind}_{one}" for kind, words in shown for one in words if one not in (TicketState.OTHER, Target.OTHER)}
+    assert named <= html.WORDS["zh-CN"].keys()

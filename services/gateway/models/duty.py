@@ -87,10 +87,11 @@ class Gap(BaseModel):
 
 
 class Duty(BaseModel):
-    """A group's duty."""
+    """A group's duty. time_zone: of the calendar by which posts are manned."""
 
     group: str
     at: datetime
+    time_zone: str
     on_duty: list[OnDuty]
     shifts: list[Shift]
     gaps: list[Gap]

@@ -47,17 +47,10 @@ def load_roster(store: TicketStore, policy: Policy, arguments: Mapping[str, Any]
 
     Raises RuleBroken naming lines and reasons when anything is wrong; then nothing is taken in.
     """
-    if arguments.get("sheet") is not None:
-        return load_sheet(store, policy, str(arguments["sheet"]).encode(), arguments, actor)
-    shifts = [_shift(one) for one in _converted(arguments.get("shifts") or [], list[_Shift], "shifts")]
-    return _taken_in(store, policy, shifts, arguments, actor)
-
-
-def load_sheet(
-    store: TicketStore, policy: Policy, content: bytes, arguments: Mapping[str, Any], actor: str | None
-) -> dict[str, Any]:
-    """Take in a roster from a spreadsheet saved as CSV, in UTF-8 or GB18030. Raises as `load_roster` does."""
-    sheet = read_sheet(content, policy.calendar(policy.assignment.duty_calendar, None).zone)
+    if arguments.get("sheet") is None:
+        shifts = [_shift(one) for one in _converted(arguments.get("shifts") or [], list[_Shift], "shifts")]
+        return _taken_in(store, policy, shifts, arguments, actor)
+    sheet = read_sheet(str(arguments["sheet"]).encode(), policy.duty_calendar.zone)
     if sheet.faults:
         raise RuleBroken("; ".join(fault.told("sheet") for fault in sheet.faults[:MOST_FAULTS]), field="sheet")
     return _taken_in(store, policy, sheet.shifts, arguments, actor)
@@ -101,13 +94,14 @@ def show_duty(store: TicketStore, policy: Policy, arguments: Mapping[str, Any]) 
     now = store.work.now
     roster = store.duty.roster(group)
     moment = _moment(arguments.get("at")) or now
-    calendar = policy.calendar(policy.assignment.duty_calendar, None)
+    calendar = policy.duty_calendar
     needed = [Span(begin, end) for begin, end in calendar.openings(now, now + HORIZON)]
     gaps = roster.gaps(now, {post: needed for post in roster.posts})
     coming = [one for one in roster.shifts if one.span.end_at > now and one.span.begin_at < now + timedelta(days=31)]
     return {
         "group": group,
         "at": moment,
+        "time_zone": calendar.zone.key,
         "on_duty": [duty for post in roster.posts for duty in _on_duty(roster, post, moment)],
         "shifts": [_shown(one) for one in sorted(coming, key=lambda one: (one.span.begin_at, one.post, one.person))],
         "gaps": [_gap(one) | {"text": one.told(calendar.zone)} for one in gaps],

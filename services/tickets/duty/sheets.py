@@ -72,10 +72,27 @@ def read_sheet(content: bytes, zone: ZoneInfo) -> Sheet:
 
     An end that is a time alone, and not after the begin, lies on the next date; 24:00 is the end of a date.
     """
+    text = decoded(content)
+    if isinstance(text, SheetFault):
+        return Sheet((), (text,))
     reading = _Reading(zone)
-    text = reading.text(content)
-    shifts = [] if text is None else list(reading.shifts(text))
+    shifts = list(reading.shifts(text))
     return Sheet(tuple(shift for _, shift in shifts), tuple(sorted([*reading.faults, *_doubles(shifts)], key=_place)))
+
+
+def decoded(content: bytes) -> str | SheetFault:
+    """Return a sheet's text, or why it has none."""
+    if content.startswith(_WORKBOOKS):
+        return SheetFault(0, 0, "is an Excel workbook: save it as CSV (另存为 CSV UTF-8), then send that")
+    if b"\0" in content:
+        return SheetFault(0, 0, "is not a CSV file in UTF-8 or GB18030")
+    encoding = "utf-8-sig" if _is_meant_as_utf8(content) else "gb18030"
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        name = encoding.removesuffix("-sig").upper()
+        return SheetFault(line, 0, f"cannot be read as {name}, as which the file was taken")
 
 
 class _Reading:
@@ -86,21 +103,6 @@ class _Reading:
         self._line = 0
         self._places: Mapping[str, int] = {}
         self.faults: list[SheetFault] = []
-
-    def text(self, content: bytes) -> str | None:
-        if content.startswith(_WORKBOOKS):
-            self._fault(0, "is an Excel workbook: save it as CSV (另存为 CSV UTF-8), then send that")
-            return None
-        if b"\0" in content:
-            self._fault(0, "is not a CSV file in UTF-8 or GB18030")
-            return None
-        encoding = "utf-8-sig" if _is_meant_as_utf8(content) else "gb18030"
-        try:
-            return content.decode(encoding)
-        except UnicodeDecodeError as error:
-            self._line = content.count(b"\n", 0, error.start) + 1
-            self._fault(0, f"cannot be read as {encoding.removesuffix('-sig').upper()}, as which the file was taken")
-            return None
 
     def shifts(self, text: str) -> Iterator[tuple[int, Shift]]:
         """Yield every right row's line and shift."""

@@ -169,7 +169,7 @@ def watch(store: TicketStore, policy: Policy, change: Change) -> list[Gap]:
     """Look for gaps in the rosters of the next 7 days, tell those that are new, and look again later (T13)."""
     now = change.moment
     found: list[Gap] = []
-    calendar = policy.calendar(policy.assignment.duty_calendar, None)
+    calendar = policy.duty_calendar
     for group in store.duty.groups_with_roster():
         roster = store.duty.roster(group)
         open_spans = [Span(begin, end) for begin, end in calendar.openings(now, now + HORIZON)]

@@ -148,6 +148,11 @@ class Policy:
         """Return a level by name; one that the file does not have any more is replaced by what applies now."""
         return self._by_name.get(name) or self.level_for(ticket)
 
+    @property
+    def duty_calendar(self) -> Calendar:
+        """The calendar by which posts are manned, and in whose time a roster is written."""
+        return self.calendar(self.assignment.duty_calendar, None)
+
     def calendar(self, name: str, region: str | None) -> Calendar:
         """Return a calendar in a region's own form; a name that no file has any more falls back on the last level's."""
         if name not in self.calendars.named:
