@@ -15,6 +15,7 @@ IDLE_TRANSACTION_TIMEOUT_S = 30
 _SERIALIZATION_STATES = ("40001", "40P01")
 _INTERNAL_ERRORS = "XX"
 _UNIQUE_VIOLATION = "23505"
+_WRONG_STATEMENTS = "42"
 
 
 def open_glance(uri: str, *, name: str) -> Engine:
@@ -54,6 +55,17 @@ def open_engine(uri: str, *, name: str, pool_size: int = 10, planner: str = "", 
         hide_parameters=True,
         **options,
     )
+
+
+def what_failed(error: DBAPIError) -> str:
+    """Return what kind of error it was and where in the schema, without the values that PostgreSQL puts into it."""
+    told = getattr(error.orig, "diag", None)
+    places = [
+        f"{kind} {name}" for kind in ("table", "column", "constraint") if (name := getattr(told, f"{kind}_name", None))
+    ]
+    # What is wrong with a statement itself (class 42) is told in names of the schema.
+    message = [str(told.message_primary)] if told and (told.sqlstate or "").startswith(_WRONG_STATEMENTS) else []
+    return ", ".join((type(error.orig).__name__, *places, *message))
 
 
 def is_lost_connection(error: BaseException) -> bool:

@@ -57,14 +57,20 @@ class Loop:
                 pause_s = self._step()
                 self.problem = None
             except DBAPIError as error:
-                if not (is_lost_connection(error) or is_serialization_failure(error)):
-                    log.exception("loop failed", extra={"loop": self.name})
-                self.problem = f"database: {type(error.orig).__name__}"
-                pause_s = 0.05 if is_serialization_failure(error) else 1.0
+                pause_s = 0.05 if is_serialization_failure(error) else self._trouble(error)
             if pause_s > 0:
                 self.is_waiting = True
                 self._woken.wait(pause_s)
                 self.is_waiting = False
+
+    def _trouble(self, error: DBAPIError) -> float:
+        """Keep what hinders the loop, say so when it is news, and return how long to wait."""
+        before, self.problem = self.problem, f"database: {type(error.orig).__name__}"
+        if not is_lost_connection(error):
+            log.exception("loop failed", extra={"loop": self.name})
+        elif self.problem != before:
+            log.warning("loop waits", extra={"loop": self.name, "problem": self.problem})
+        return 1.0
 
 
 class TimerFiring:

@@ -20,6 +20,12 @@ _UNSAID = (
     " || '{{\"title\": \"—\"}}')::text, 'UTF8')"
 )
 
+# A reason may hold what was wrong in an event; of it the kind of error stays.
+_KEEPERS = (
+    ("outbox", "payload", ""),
+    ("held_event", "body", ", reason = split_part(reason, ':', 1)"),
+)
+
 
 def forget(engine: Engine, employee_number: str, statements: Sequence[str], *, address: str = "") -> int:
     """Erase a person from one service's database, in one transaction, and return how many rows changed.
@@ -39,19 +45,19 @@ def forget(engine: Engine, employee_number: str, statements: Sequence[str], *, a
         ).scalar_one()
         if unsent:
             raise Unavailable("an event about this person is still on its way; try again in a moment")
-        for table, column in (("outbox", "payload"), ("held_event", "body")):
+        for table, column, more in _KEEPERS:
             as_json = f"convert_from({column}, 'UTF8')::jsonb"
             bare = _BARE.format(column_json=as_json)
             changed += connection.execute(
                 text(
-                    f"update eventkit.{table} set {column} = {bare}"
+                    f"update eventkit.{table} set {column} = {bare}{more}"
                     f" where type = :type and {as_json} ->> 'employee_number' = :number"
                 ),
                 {"type": PersonChanged.TYPE, "number": employee_number},
             ).rowcount
             changed += connection.execute(
                 text(
-                    f"update eventkit.{table} set {column} = {_UNSAID.format(column_json=as_json)}"
+                    f"update eventkit.{table} set {column} = {_UNSAID.format(column_json=as_json)}{more}"
                     f" where type = any(:types) and lower({as_json} ->> 'mail_from') = :address"
                 ),
                 {"types": [TicketRequested.TYPE, TicketUpdateRequested.TYPE], "address": address},

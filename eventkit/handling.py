@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from eventkit import held, inbox
 from eventkit.consumer import Incoming, Outgoing
-from eventkit.database import is_lost_connection, is_overtaken, is_serialization_failure
+from eventkit.database import is_lost_connection, is_overtaken, is_serialization_failure, what_failed
 from eventkit.definition import Handler, ServiceDefinition
 from eventkit.errors import TryLater
 from eventkit.held import Hold
@@ -95,8 +95,8 @@ class EventHandling:
             self._marked |= {(key, alone): count for key, count in tries.items()}
         return {key: self._marked[key, alone] for key in keys}
 
-    def _clear(self, connection: Connection, keys: Sequence[EventKey]) -> None:
-        inbox.clear_attempts(connection, keys)
+    def _forget_tries(self, keys: Sequence[EventKey]) -> None:
+        """Forget tries once their end is committed: until then, beginning again is the same try."""
         for key in keys:
             self._marked.pop((key, False), None)
             self._marked.pop((key, True), None)
@@ -143,7 +143,8 @@ class EventHandling:
                         # Locks the subject, if it is held: a drain must not free it while this event joins the wait.
                         inbox.begin(connection, [one.partitionkey])
                         held.hold(connection, [self._hold(one, "dead", reason)])
-                    self._clear(connection, [one.key])
+                    inbox.clear_attempts(connection, [one.key])
+                self._forget_tries([one.key])
                 self.metrics.dead.inc()
             else:
                 self._together([one], marked=True)
@@ -164,8 +165,9 @@ class EventHandling:
             if holds:
                 held.hold(connection, holds)
             if marked:
-                self._clear(connection, _keys(unique))
+                inbox.clear_attempts(connection, _keys(unique))
         self.metrics.repeated.inc(len(batch) - len(fresh))
+        self._forget_tries(_keys(unique))
         self._count(fresh, holds, work, perf_counter() - started)
         self.on_commit(work)
 
@@ -234,9 +236,10 @@ class EventHandling:
     def _count(self, fresh: Sequence[Received], holds: Sequence[Hold], work: Work, took_s: float) -> None:
         self.metrics.batch(len(fresh), took_s)
         put_aside = {one.received.key for one in holds}
+        committed_at = work.now + timedelta(seconds=took_s)
         for one in fresh:
             if one.key not in put_aside and one.event is not None:
-                self.metrics.handled_event(one.event, work.now)
+                self.metrics.handled_event(one.event, committed_at)
         self.metrics.dead.inc(sum(one.state == "dead" for one in holds))
         self.metrics.held.inc(sum(one.state == "held" for one in holds))
 
@@ -269,6 +272,7 @@ class EventHandling:
             self._drain_marked(subject, limit=1, bad=bad)
 
     def _drain_subject(self, subject: str, *, limit: int, bad: dict[EventKey, str]) -> None:
+        started = perf_counter()
         with self.engine.begin() as connection:
             now, blocked = inbox.begin(connection, [subject])
             if subject not in blocked:
@@ -279,11 +283,14 @@ class EventHandling:
             handled = waiting if stopped_by is None else waiting[: waiting.index(stopped_by.received)]
             _flush_or_blame(work, waiting, limit)
             _settle_drained(connection, handled, stopped_by)
-            self._clear(connection, _keys(waiting))
+            inbox.clear_attempts(connection, _keys(waiting))
             _move_subject(connection, subject, stopped_by, more=len(waiting) == limit)
+        self._forget_tries(_keys(waiting))
+        committed_at = now + timedelta(seconds=perf_counter() - started)
         for one in handled:
             if one.event is not None:
-                self.metrics.handled_event(one.event, now)
+                self.metrics.handled_event(one.event, committed_at)
+        self.metrics.dead.inc(stopped_by is not None and stopped_by.state == "dead")
         self.on_commit(work)
 
     def _run_until_blocked(self, work: Work, waiting: Sequence[Received], bad: dict[EventKey, str]) -> Hold | None:
@@ -304,8 +311,7 @@ def _keys(batch: Sequence[Received]) -> list[EventKey]:
 
 
 def _reason(error: BaseException) -> str:
-    origin = getattr(error, "orig", None) or error
-    return f"{type(origin).__name__}: {origin}".strip()[:2000]
+    return what_failed(error) if isinstance(error, DBAPIError) else f"{type(error).__name__}: {error}".strip()[:2000]
 
 
 def _next_subject(connection: Connection) -> str | None:

@@ -7,7 +7,8 @@ from sqlalchemy import Engine, text
 PERIOD_S = 600.0
 _CHUNK = 5000
 _KEPT = (
-    ("outbox", "position", "sent_at < now() - interval '3 days'"),
+    # What was sent was emitted before; saying so lets the table's index serve.
+    ("outbox", "position", "sent_at < now() - interval '3 days' and emitted_at < now() - interval '3 days'"),
     ("inbox", "(source, id)", "arrived_at < now() - interval '35 days' and state in ('handled', 'discarded')"),
     ("answer", "key", "answered_at < now() - interval '3 days'"),
     ("attempt", "(source, id)", "marked_at < now() - interval '35 days'"),

@@ -165,6 +165,8 @@ class ServiceProcess:
         self._running[name] = (loop, thread)
         if name != "housekeeping":
             self.live.add(name, lambda: _silent(loop))
+            if isinstance(loop, Loop):
+                self.ready.add(name, lambda: loop.problem)
         thread.start()
 
     def _serve(self) -> None:

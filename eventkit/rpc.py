@@ -29,6 +29,8 @@ from eventkit.work import Work
 
 WORKERS = 8
 _LOOK_S = 0.25
+# How long calls that were taken are waited for when the service stops.
+_FINISH_S = 10.0
 _CROSSING: tuple[type[RuleBroken | DeadlinePassed | Unavailable], ...] = (
     RuleBroken,
     NotFound,
@@ -183,6 +185,7 @@ class RpcServer:
         self._metrics = metrics
         self._stopping = threading.Event()
         self._todo: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._workers = [threading.Thread(target=self._work, name=f"rpc {n}", daemon=True) for n in range(WORKERS)]
         self._writing = threading.Lock()
         self._connection: Any = None
         self.problem: str | None = "starting"
@@ -194,8 +197,7 @@ class RpcServer:
 
     def run(self) -> None:
         """Answer calls until stopped, through any outage of the broker."""
-        workers = [threading.Thread(target=self._work, name=f"rpc {n}", daemon=True) for n in range(WORKERS)]
-        for worker in workers:
+        for worker in self._workers:
             worker.start()
         while not self._stopping.is_set():
             self.last_seen = monotonic()
@@ -208,20 +210,30 @@ class RpcServer:
                 broker.close_quietly(self._connection)
             if not self._stopping.is_set():
                 self._stopping.wait(1.0)
-        for _ in workers:
-            self._todo.put(None)
+        self._finish()
 
     def _serve(self) -> None:
         self._connection = broker.connect(self._uri, name=f"rpc {self._service}")
         channel = self._connection.channel()
         channel.basic_qos(0, WORKERS * 4, False)
-        channel.basic_consume(broker.rpc_queue(self._service), callback=lambda m: self._todo.put((channel, m)))
+        tag = channel.basic_consume(broker.rpc_queue(self._service), callback=lambda m: self._todo.put((channel, m)))
         self.problem = None
         while not self._stopping.is_set():
             self.last_seen = monotonic()
             broker.drain(self._connection, _LOOK_S)
             with self._writing:
                 self._connection.heartbeat_tick()
+        with self._writing:
+            channel.basic_cancel(tag)
+        self._finish()
+
+    def _finish(self) -> None:
+        """Have what was taken answered, as long as the connection is there, and end the workers."""
+        for _ in self._workers:
+            self._todo.put(None)
+        deadline = monotonic() + _FINISH_S
+        for worker in self._workers:
+            worker.join(max(deadline - monotonic(), 0.0))
 
     def _work(self) -> None:
         while (item := self._todo.get()) is not None:

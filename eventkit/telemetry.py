@@ -30,12 +30,16 @@ _HANDLER_BUCKETS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01
 _STANDARD = frozenset(vars(logging.makeLogRecord({})))
 
 
-# What PostgreSQL adds to an error are the values of the row that was wrong: people's names and words.
-_VALUES = re.compile(r"^(DETAIL|CONTEXT|LINE \d+): .*\n?", re.MULTILINE)
+# What PostgreSQL adds to an error are the values of the row that was wrong: people's names and words. It quotes a value
+# after a colon or the word itself, and names of the schema after other words.
+_VALUES = re.compile(r'^(DETAIL|CONTEXT|LINE \d+): .*\n?|(?<=: )"[^"\n]*"|(?<=value )"[^"\n]*"', re.MULTILINE)
 
 
-class _JsonFormatter(logging.Formatter):
+class JsonFormatter(logging.Formatter):
+    """Writes a record as one JSON object, without the values of rows that an error of the database names."""
+
     def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -51,7 +55,7 @@ class _JsonFormatter(logging.Formatter):
 def log_as_json() -> None:
     """Send every log record of the process to standard output, one JSON object a line."""
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(_JsonFormatter())
+    handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     for noisy in ("amqp", "httpx", "httpcore", "nameko"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
@@ -110,7 +114,7 @@ class ServiceMetrics:
         child.observe(took_s)
 
     def handled_event(self, event: Event[Fact], now: datetime) -> None:
-        """Count one handled event and how late it was. now: the transaction's moment."""
+        """Count one handled event and how late it was. now: the moment of its commit."""
         child = self._of_type.get(event.type)
         if child is None:
             child = self._of_type[event.type] = self._handled.labels(event.type)

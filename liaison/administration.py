@@ -131,6 +131,7 @@ def change_partitions(
     new = old + 1
     with broker_of(installation) as admin:
         _check_interrupted(service, new, count, admin)
+        _remove_left_over(service, old, admin)
         fresh = broker_topology.partition_parts(service, types, new, count)
         _each(admin.declare, *fresh)
         say(f"{service}: {count} queues of generation {new} receive; generation {old} is being emptied")
@@ -155,6 +156,15 @@ def _check_interrupted(service: str, generation: int, count: int, admin: broker_
             f"an earlier run that was cut off has made {found} queues of generation {generation}: "
             f"run `liaison partitions set {service} {found}` first"
         )
+
+
+def _remove_left_over(service: str, generation: int, admin: broker_topology.Administration) -> None:
+    """Remove what a run that was cut off at its very end has left of generations before the one in use."""
+    for number, queues in broker_topology.generations_of(service, admin.found()).items():
+        if number < generation:
+            exchanges, left, _ = broker_topology.partition_parts(service, (), number, queues)
+            _each(admin.remove, exchanges)
+            _each(admin.remove, left)
 
 
 def _wait_until_empty(admin: broker_topology.Administration, queues: Sequence[str], say: Any) -> None:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import logging
+import sys
+from contextlib import suppress
 from time import sleep
 from typing import Any
 
 import pytest
 from sqlalchemy import BigInteger, Column, MetaData, Table, Text, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from contracts.gateway import TicketRequested
 from eventkit import held
+from eventkit.database import open_engine
 from eventkit.envelope import Event, encode_data, to_headers
 from eventkit.errors import RuleBroken, TryLater
 from eventkit.handling import EventHandling
 from eventkit.inbox import receive
-from eventkit.telemetry import ServiceMetrics
+from eventkit.telemetry import JsonFormatter, ServiceMetrics
 from eventkit.work import Work
+from liaison.installation import Installation
 from tests.eventkit.desk import definition, eventually, record_and_tell, record_effect, request
 
 EFFECT = Table("effect", MetaData(), Column("position", BigInteger, primary_key=True), Column("title", Text))
@@ -137,7 +142,7 @@ def test_a_handler_that_breaks_the_transaction_takes_nobody_along(desk: Any) -> 
     eventually(lambda: len(service.effects()) == 99)
     with service.engine.connect() as connection:
         [dead] = held.listed(connection)
-    assert "division by zero" in dead.reason
+    assert dead.reason == "DivisionByZero"
 
 
 def test_no_event_is_blamed_for_what_goes_wrong_inside_the_database(desk: Any) -> None:
@@ -245,3 +250,62 @@ def test_where_a_service_gathers_events_those_that_come_soon_after_share_a_trans
     service.publish(request("B", 1))
     eventually(lambda: len(service.effects()) == 2)
     assert service.one("select count(distinct cast(xmin as text)) from effect") == 1
+
+
+def test_why_an_event_is_dead_names_no_value_of_it(desk: Any) -> None:
+    def store_badly(work: Work, event: Event[TicketRequested]) -> None:
+        statement = {
+            "type": "insert into effect (sequence) values (cast(:title as bigint))",
+            "detail": "insert into effect (position, title) values (1, :title), (1, :title)",
+        }[event.subject or ""]
+        work.connection.execute(text(statement), {"title": event.data.title})
+
+    service = desk(handle=store_badly)
+    service.publish(request("type", 1, "张三的工资"), request("detail", 1, "张三的工资"))
+    service.start()
+    eventually(lambda: service.one("select count(*) from eventkit.held_event") == 2)
+    assert [row.reason for row in service.rows("select reason from eventkit.held_event order by position")] == [
+        "InvalidTextRepresentation",
+        "UniqueViolation, table effect, constraint effect_pkey",
+    ]
+
+
+def test_a_stack_trace_in_the_log_holds_no_value_of_a_row(installation: Installation) -> None:
+    engine = open_engine(installation.postgres_admin_uri, name="test")
+    for statement in ("select cast(:t as bigint)", "select cast('{' || :t as json)", "select cast(:t || '!' as date)"):
+        try:
+            with engine.connect() as connection:
+                connection.execute(text(statement), {"t": "张三"})
+        except DBAPIError:
+            record = logging.LogRecord("liaison", logging.ERROR, "", 0, "loop failed", (), sys.exc_info())
+        line = JsonFormatter().format(record)
+        assert "psycopg2.errors" in line
+        assert "张三" not in line
+    engine.dispose()
+
+
+def test_a_commit_that_fails_is_not_taken_for_a_process_that_died(desk: Any) -> None:
+    service = desk()
+    with service.engine.begin() as connection:
+        connection.execute(text("create sequence failed_commits"))
+        connection.execute(
+            text(
+                "create function fail() returns trigger language plpgsql as $$ begin"
+                " if nextval('failed_commits') < 8 then perform pg_terminate_backend(pg_backend_pid()); end if;"
+                " return null; end $$"
+            )
+        )
+        connection.execute(
+            text(
+                "create constraint trigger fail_commit after insert on effect deferrable initially deferred"
+                " for each row execute function fail()"
+            )
+        )
+    # Given an event that was delivered again, so that it might be one that kills the process
+    handling = EventHandling(service.definition, service.engine, ServiceMetrics(service.definition.name))
+    event = request("A", 1)
+    received = receive(to_headers(event), encode_data(event.data))
+    while not service.effects():
+        with suppress(DBAPIError):
+            handling.handle([received], redelivered=True)
+    assert service.one("select state from eventkit.inbox") == "handled"

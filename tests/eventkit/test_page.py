@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -15,13 +16,14 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import text
 
 from contracts.gateway import TicketRequested
-from eventkit import broker, topology
+from eventkit import broker, held, topology
 from eventkit.definition import Effect
 from eventkit.envelope import Event, encode_data, to_headers
 from eventkit.errors import RuleBroken, TryLater
 from eventkit.handling import EventHandling
 from eventkit.inbox import receive
-from eventkit.process import ServiceProcess
+from eventkit.process import SILENT_S, ServiceProcess
+from eventkit.timers import Timer
 from eventkit.work import Work
 from tests.eventkit.desk import Desk, eventually, record_and_tell, request
 
@@ -112,6 +114,57 @@ def test_what_was_handled_repeated_held_dead_and_how_long_it_took(service: Desk)
     spent_s = shown[f"liaison_event_handler_duration_seconds_sum{REQUESTED}"]
     assert 4 * SLOW_S <= spent_s <= shown["liaison_event_batch_duration_seconds_sum"]
     assert shown["liaison_event_batch_duration_seconds_count"] == 2
+
+
+def test_what_becomes_dead_only_after_it_has_waited_is_counted_too(service: Desk) -> None:
+    process = running(service, NO_BROKER)
+    deliver(process, request("A", 1, "bad"), request("A", 2, "bad"))
+    assert page(process)["liaison_events_dead_total"] == 1
+    held.discard(service.engine, service.one("select min(position) from eventkit.held_event"))
+    eventually(lambda: page(process)["liaison_events_dead_total"] == 2)
+
+
+def test_an_events_lag_ends_at_its_commit(service: Desk) -> None:
+    process = running(service, NO_BROKER)
+    deliver(process, request("A", 1))
+    assert page(process)["liaison_event_lag_seconds_sum"] >= SLOW_S
+
+
+def test_a_process_is_not_alive_while_a_loop_of_it_hangs(desk: Callable[..., Desk]) -> None:
+    under_way, go_on = threading.Event(), threading.Event()
+
+    def hang(work: Work, timer: Timer) -> None:
+        under_way.set()
+        go_on.wait(60)
+
+    service = desk(effects={"ring": Effect("ring", hang)})
+    process = running(service, service.uri)
+    with service.engine.begin() as connection:
+        work = Work(connection, source="/test", now=datetime.now(UTC))
+        work.arm("ring", key="1", subject="A", due_at=work.now, payload={})
+        work.flush()
+    assert under_way.wait(60)
+    address = f"http://127.0.0.1:{process.page_port}/live"
+    assert httpx.get(address, trust_env=False).status_code == 200
+    try:
+        # As if it had hung for longer than a test should last
+        process._running["timers"][0].last_seen -= SILENT_S
+        answer = httpx.get(address, trust_env=False)
+        assert (answer.status_code, list(answer.json()["problems"])) == (503, ["timers"])
+    finally:
+        go_on.set()
+    eventually(lambda: httpx.get(address, trust_env=False).status_code == 200)
+
+
+def test_a_process_is_not_ready_while_one_of_its_loops_fails(service: Desk) -> None:
+    process = running(service, service.uri)
+    eventually(lambda: process.ready.problems() == {})
+    with service.engine.begin() as connection:
+        connection.execute(text("alter table eventkit.timer rename to away"))
+    eventually(lambda: process.ready.problems().get("lookout") == "database: UndefinedTable")
+    with service.engine.begin() as connection:
+        connection.execute(text("alter table eventkit.away rename to timer"))
+    eventually(lambda: process.ready.problems() == {})
 
 
 def buckets(shown: dict[str, float], name: str, *bounds: str) -> list[float]:

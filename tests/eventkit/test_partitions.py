@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 import amqp
@@ -13,6 +14,7 @@ import pytest
 from sqlalchemy import text
 
 from contracts.gateway import TicketRequested, TicketUpdateRequested
+from contracts.tickets import TicketOpened
 from eventkit import broker, partitions, topology
 from eventkit.consumer import QueueConsumer
 from eventkit.definition import Handler
@@ -122,6 +124,35 @@ def test_a_change_that_was_cut_off_is_left_alone_until_it_is_ended(desk: Any, mo
             change(service, 2)
         # When it is run again it ends well
         change(service, 3)
+
+
+def test_a_change_that_was_cut_off_at_its_very_end_is_cleared_away_by_the_next(
+    desk: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = desk(handlers=TWO_TYPES)
+    service.start()
+    name = service.definition.name
+    with under_load(service):
+        # Given a change that was cut off when the service had turned to the new queues, and the old one still lay there
+        remove = topology.Administration.remove
+
+        def remove_no_queue(admin: topology.Administration, part: Any) -> None:
+            if isinstance(part, topology.Queue):
+                raise KeyboardInterrupt
+            remove(admin, part)
+
+        monkeypatch.setattr(topology.Administration, "remove", remove_no_queue)
+        with pytest.raises(KeyboardInterrupt):
+            change(service, 3)
+        monkeypatch.undo()
+        assert topology.generations_of(name, service.admin.found()) == {1: 1, 2: 3}
+        # When it is run again
+        change(service, 3)
+    # Then one generation is left, and a type that the service handles from now on is bound
+    assert topology.generations_of(name, service.admin.found()) == {3: 3}
+    more = replace(service.definition, handlers={**TWO_TYPES, TicketOpened.TYPE: Handler(TicketOpened, record)})
+    create, _ = topology.difference(topology.wanted([more], service.admin.found()), service.admin.found())
+    assert TicketOpened.TYPE in {getattr(part, "key", None) for part in create}
 
 
 def interrupted(*_: Any) -> None:

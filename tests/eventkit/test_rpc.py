@@ -34,6 +34,9 @@ def not_there(work: Work, arguments: Mapping[str, Any]) -> Any:
     raise NotFound("no ticket T2026-000001")
 
 
+_UNDER_WAY = (
+    "select count(*) from pg_stat_activity where datname = current_database() and state = 'idle in transaction'"
+)
 METHODS = {
     "write": Method("write", write_row, is_command=True),
     "refuse": Method("refuse", refuse, is_command=False),
@@ -126,6 +129,16 @@ def test_many_threads_ask_over_one_connection_and_none_waits_for_nothing(service
             asking.result()
     assert len(waited_s) == 2000
     assert max(waited_s) < 4
+
+
+def test_a_service_that_stops_answers_the_calls_that_it_has_taken(service: Any, client: RpcClient) -> None:
+    process = service.start()
+    name = service.definition.name
+    with ThreadPoolExecutor(3) as pool:
+        answers = [pool.submit(client.call, name, "write", {"title": str(n), "takes_s": 1.0}) for n in range(3)]
+        eventually(lambda: service.one(_UNDER_WAY) == 3)
+        process.stop()
+        assert sorted(answer.result()["position"] for answer in answers) == [1, 2, 3]
 
 
 def test_a_client_without_a_broker_says_so_at_once() -> None:

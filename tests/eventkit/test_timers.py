@@ -139,6 +139,15 @@ def test_a_job_that_says_later_is_called_again(desk: Any) -> None:
     assert calls == [1, 2, 3]
 
 
+def test_a_job_that_was_tried_for_weeks_is_still_called(desk: Any) -> None:
+    service = desk(jobs={"post": Job("post", lambda job: "sent", record, repeat_after_crash=True)})
+    write(service, lambda w: w.job("post", key="1", subject="A", payload={}))
+    with service.engine.begin() as connection:
+        connection.execute(text("update eventkit.timer set attempts = 32767"))
+    service.start()
+    eventually(lambda: service.effects() == [("A", "sent")])
+
+
 @pytest.mark.parametrize("repeat", [True, False])
 def test_a_job_armed_anew_while_its_call_runs_is_recorded_and_then_called_again(desk: Any, repeat: bool) -> None:
     under_way, go_on = threading.Event(), threading.Event()
