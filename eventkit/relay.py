@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Sequence
+from math import inf
 from time import monotonic
 from typing import Any
 
@@ -26,6 +27,9 @@ WINDOW = 500
 # After so many events the relay looks what the broker has to say, so that neither side waits for the other for ever.
 _CHUNK = 100
 _IDLE_S = 1.0
+# Rows that the broker has are marked together, this long after the first of them at the latest. Those of a relay that
+# dies before are sent once more, and dropped as repeats.
+_MARK_S = 0.1
 _CONFIRM_TIMEOUT_S = 30.0
 _RETRY_S = 1.0
 
@@ -49,6 +53,8 @@ class Relay:
         self._work = threading.Event()
         self._connection: Any = None
         self._outstanding: set[int] = set()
+        self._confirmed: list[int] = []
+        self._mark_at = inf
         self._published = self._settled = 0
         self._refused: str | None = None
         self.leads = False
@@ -116,7 +122,8 @@ class Relay:
             # Reading is due when somebody said so, and when the last window was full.
             if self._work.is_set() or is_full:
                 self._work.clear()
-                positions = self._send_next(channel, [one for _, window in under_way for one in window])
+                on_their_way = [one for _, window in under_way for one in window]
+                positions = self._send_next(channel, self._confirmed + on_their_way)
                 is_full = len(positions) == WINDOW
             if positions:
                 under_way.append((self._published, positions))
@@ -126,9 +133,12 @@ class Relay:
                 self._connection.heartbeat_tick()
                 # What arrives while idle is at most a heartbeat or a close; looking keeps both timely.
                 broker.drain(self._connection, 0)
-                self._work.wait(_IDLE_S)
+                self._work.wait(max(min(_IDLE_S, self._mark_at - monotonic()), 0.0))
+            if monotonic() >= self._mark_at or len(self._confirmed) >= WINDOW:
+                self._mark()
         while under_way:
             self._settle(*under_way.popleft())
+        self._mark()
 
     def _send_next(self, channel: Any, besides: Sequence[int]) -> list[int]:
         """Send the oldest rows that are neither confirmed nor on their way, and return their positions."""
@@ -155,12 +165,18 @@ class Relay:
         )
 
     def _settle(self, last: int, positions: Sequence[int]) -> None:
-        """Wait for the confirms of everything up to a delivery tag, and mark the rows."""
+        """Wait for the confirms of everything up to a delivery tag, and have the rows marked."""
         self._await_confirms(last)
-        with self._engine.begin() as connection:
-            outbox.mark_sent(connection, positions)
+        self._mark_at = min(self._mark_at, monotonic() + _MARK_S)
+        self._confirmed += positions
         self._metrics.sent.inc(len(positions))
         self.problem = None
+
+    def _mark(self) -> None:
+        if self._confirmed:
+            with self._engine.begin() as connection:
+                outbox.mark_sent(connection, self._confirmed)
+        self._confirmed, self._mark_at = [], inf
 
     def _await_confirms(self, last: int) -> None:
         waited_since = monotonic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from sqlalchemy import text
@@ -64,6 +65,20 @@ def test_a_change_that_is_rolled_back_tells_nothing(desk: Any) -> None:
         connection.rollback()
     write(service, lambda work: tell(work, "committed"))
     assert [one["ce-subject"] for one in received(service, tap, 1)] == ["committed"]
+
+
+def test_rows_that_the_broker_has_are_marked_together(desk: Any) -> None:
+    service = desk(handle=record_and_tell)
+    listen(service)
+    service.start()
+    began = time.monotonic()
+    for number in range(1, 41):
+        service.publish(request("A", number))
+        eventually(lambda n=number: service.one("select count(*) from eventkit.outbox") == n)
+    eventually(lambda: service.one("select count(*) from eventkit.outbox where sent_at is null") == 0)
+    marks = service.one("select count(distinct sent_at) from eventkit.outbox")
+    # Marks are a tenth of a second apart, however the forty events came.
+    assert marks <= (time.monotonic() - began) / 0.1 + 1
 
 
 def test_two_relays_of_a_service_have_one_leader_and_the_other_takes_over(desk: Any) -> None:
