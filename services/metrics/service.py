@@ -57,4 +57,4 @@ class MetricsService:
 
     @fires(usecases.MONTHS_KIND)
     def on_journal_months(self, timer: Timer) -> None:
-        usecases.make_months(self.store)
+        usecases.look_after_journal(self.store, timer.payload)

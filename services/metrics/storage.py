@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -99,14 +99,14 @@ class MetricsStore:
         """Make the journal's partitions for this month and the next ones; return the months made."""
         return make_months(self._work.connection, self._work.now)
 
-    def thin_journal(self) -> int:
-        """Take what people wrote and who they are out of events older than KEPT_MONTHS; return how many changed."""
-        return thin_journal(self._work.connection, self._work.now)
+    def thin_journal(self, since: datetime | None) -> datetime | None:
+        """Take what people wrote and who they are out of the next events older than KEPT_MONTHS; see `thin_journal`."""
+        return thin_journal(self._work.connection, self._work.now, since)
 
-    def call_again(self, kind: str, *, in_s: float) -> None:
+    def call_again(self, kind: str, *, in_s: float, payload: Mapping[str, Any]) -> None:
         """Have the timer of this kind fire again."""
         due_at = self._work.now + timedelta(seconds=in_s)
-        self._work.arm(kind, key="journal", subject="journal", due_at=due_at, payload={})
+        self._work.arm(kind, key="journal", subject="journal", due_at=due_at, payload=payload)
 
 
 def keep_others_out(connection: Connection) -> None:
@@ -127,25 +127,39 @@ def make_months(connection: Connection, now: datetime) -> list[str]:
     return [row.month for row in rows]
 
 
-def thin_journal(connection: Connection, now: datetime) -> int:
-    """Leave of events older than KEPT_MONTHS only what the numbers need; return how many changed.
+def thin_journal(connection: Connection, now: datetime, since: datetime | None) -> datetime | None:
+    """Leave of the next events older than KEPT_MONTHS only what the numbers need; return how far, None at the end.
 
     A journal of personal data needs an end. The events themselves stay, so that a rebuild gives the same bytes.
+    since: how far it was thinned before.
     """
+    span = {"now": now, "months": KEPT_MONTHS, "since": since or datetime.min.replace(tzinfo=UTC)}
+    until: datetime | None = connection.execute(
+        text(
+            "select max(arrived_at) from (select arrived_at from journal where arrived_at > :since"
+            " and arrived_at < cast(:now as timestamptz) - make_interval(months => :months)"
+            " order by arrived_at limit :most) as next"
+        ),
+        {**span, "most": _THINNED_AT_ONCE},
+    ).scalar()
+    if until is None:
+        return None
     kept = f"({_BODY} - array[{_PERSONAL}])"
     bare = (
         f"{kept} || case when type = 'liaison.person.changed.v1' then '{{\"name\": \"—\"}}'::jsonb else {_BLANKED} end"
     )
-    return connection.execute(
+    connection.execute(
         text(
-            f"update journal set body = convert_to(({bare})::text, 'UTF8'), headers = headers - 'ce-thin'"
-            ' || \'{"ce-thin": "true"}\''
-            " where arrived_at < cast(:now as timestamptz) - make_interval(months => :months)"
-            " and not headers ? 'ce-thin'"
-        ).bindparams(now=now, months=KEPT_MONTHS)
-    ).rowcount
+            f"update journal set body = convert_to(({bare})::text, 'UTF8'), headers = headers || '{_THIN}'"
+            f" where arrived_at > :since and arrived_at <= :until and not headers @> '{_THIN}'"
+        ),
+        {"since": span["since"], "until": until},
+    )
+    return until
 
 
+_THINNED_AT_ONCE = 5_000
+_THIN = '{"ce-thin": "true"}'
 _BODY = "convert_from(body, 'UTF8')::jsonb"
 #: The fields in which people are named or have written; titles and texts are required, so they are replaced.
 _PERSONAL = (

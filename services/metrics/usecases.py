@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from services.metrics import rules
@@ -57,8 +58,14 @@ def reckon_all(store: MetricsStore, events: Sequence[Event[Any]]) -> None:
         reckon(store, event)
 
 
-def make_months(store: MetricsStore) -> None:
-    """Look after the journal every day: partitions for the coming months, and an end to what people wrote."""
+def look_after_journal(store: MetricsStore, payload: Mapping[str, Any]) -> None:
+    """Look after the journal every day: partitions for the coming months, and an end to what people wrote.
+
+    payload: `thinned_until`, how far it has been thinned. A step takes some thousand events, and the next is due at
+    once, so that no day is too long for a transaction.
+    """
     store.make_months()
-    store.thin_journal()
-    store.call_again(MONTHS_KIND, in_s=_DAY_S)
+    before = payload.get("thinned_until")
+    until = store.thin_journal(datetime.fromisoformat(before) if before else None)
+    payload = {"thinned_until": until.isoformat()} if until else payload
+    store.call_again(MONTHS_KIND, in_s=0 if until else _DAY_S, payload=payload)

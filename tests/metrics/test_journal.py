@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+import pytest
 from sqlalchemy import text
 
 from contracts.gateway import TicketRequested, TicketUpdateRequested
@@ -13,6 +14,7 @@ from contracts.tickets import TicketOpened, TicketResolved
 from contracts.words import Channel, TicketState
 from eventkit import inbox
 from eventkit.envelope import Event, encode_data, from_headers, new_id, to_headers
+from services.metrics import storage
 from services.metrics.recount import recount
 from services.metrics.storage import FORGET, make_months
 from tests.eventkit.desk import reported
@@ -90,14 +92,23 @@ def test_events_of_a_month_without_a_partition_are_kept_and_moved_when_it_is_mad
     assert house.rows("select count(*) from journal") == [(2,)]
 
 
-def test_after_25_months_the_journal_forgets_people_and_the_numbers_stay(house: House) -> None:
+def test_after_25_months_the_journal_forgets_people_and_the_numbers_stay(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # Given events that are told with names and texts, and lie in the journal for longer than that
     house.hand_in(told(3, tickets=6, others=4))
     now = datetime.now(UTC)
     before = house.page(now)
-    house.run("update journal set arrived_at = arrived_at - interval '26 months'")
-    # When the day's timer fires
+    house.run("update journal set arrived_at = arrived_at - interval '26 months' + position * interval '1 s'")
+    # When the day's timer fires, in steps of a few events
+    monkeypatch.setattr(storage, "_THINNED_AT_ONCE", 3)
+    steps = 0
+    while house.rows("select from journal where not headers ? 'ce-thin'"):
+        house.fire_timers()
+        steps += 1
+    assert steps > 1
     house.fire_timers()
+    assert house.rows("select count(*) from eventkit.timer where due_at < now()") == [(0,)]
     # Then no text that people wrote is left, and a count from the journal finds nothing to correct
     fields = {field for row in house.rows("select body from journal") for field in msgspec.json.decode(bytes(row.body))}
     assert "number" in fields
