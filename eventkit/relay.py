@@ -56,7 +56,7 @@ class Relay:
         self._confirmed: list[int] = []
         self._mark_at = inf
         self._published = self._settled = 0
-        self._refused: str | None = None
+        self._refused: BrokenTopology | _Unconfirmed | None = None
         self.leads = False
         self.problem: str | None = None
         self.last_seen = monotonic()
@@ -187,7 +187,7 @@ class Relay:
                 raise _Unconfirmed(f"no confirm for {_CONFIRM_TIMEOUT_S:.0f} s")
             self._connection.heartbeat_tick()
         if self._refused is not None:
-            raise BrokenTopology(self._refused) if "returned" in self._refused else _Unconfirmed(self._refused)
+            raise self._refused
 
     def _on_ack(self, delivery_tag: int, multiple: bool) -> None:
         if multiple:
@@ -197,7 +197,9 @@ class Relay:
             self._outstanding.discard(delivery_tag)
 
     def _on_nack(self, delivery_tag: int, multiple: bool) -> None:
-        self._refused = f"the broker refused delivery {delivery_tag}"
+        self._refused = _Unconfirmed(f"the broker refused delivery {delivery_tag}")
 
     def _on_return(self, exception: Any, exchange: str, routing_key: str, message: Any) -> None:
-        self._refused = f"{routing_key} was returned: nothing is bound for it; run `liaison topology apply`"
+        self._refused = BrokenTopology(
+            f"{routing_key} was returned: nothing is bound for it; run `liaison topology apply`"
+        )
