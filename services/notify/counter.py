@@ -48,8 +48,6 @@ class Counter:
             row = connection.execute(_TAKE, {"delivery_id": delivery_id}).one_or_none()
             if row is None:
                 return None
-            numbers = [*(row.people or ()), row.recipient]
-            people = [Contact(*one) for one in connection.execute(_PEOPLE, {"numbers": numbers})]
             came_with = row.companion_data
             if row.waits_for and came_with is None:
                 # It may have come in a transaction that ran beside the one that decided to wait for it.
@@ -65,18 +63,19 @@ class Counter:
             row.by_desk,
             row.attempts,
             decode_data(row.about_type, bytes(row.about_data)),
-            {one.employee_number: one for one in people},
+            {one.employee_number: one for one in (Contact(*known) for known in row.contacts or ())},
             decode_data(row.waits_for, bytes(came_with)) if came_with else None,
         )
 
 
-_TAKE = (
+_TAKEN = (
     update(delivery)
     .where(delivery.c.id == bindparam("delivery_id"), delivery.c.state == State.PENDING.value)
     .values(state=State.SENDING.value, attempts=delivery.c.attempts + 1, tried_at=func.clock_timestamp())
     .returning(delivery)
+    .cte("taken")
 )
-_PEOPLE = select(*(person.c[name] for name in Contact.__dataclass_fields__)).where(
-    person.c.employee_number == any_(bindparam("numbers", type_=ARRAY(Text)))
-)
+_CONTACT = func.jsonb_build_array(*(person.c[name] for name in Contact.__dataclass_fields__))
+_NAMED = person.c.employee_number == any_(func.array_append(_TAKEN.c.people, _TAKEN.c.recipient, type_=ARRAY(Text)))
+_TAKE = select(_TAKEN, select(func.jsonb_agg(_CONTACT)).where(_NAMED).scalar_subquery().label("contacts"))
 _EARLY = select(companion.c.data).where(companion.c.id == bindparam("id"))
