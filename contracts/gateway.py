@@ -167,7 +167,10 @@ class CourseCompletionReported(Fact, frozen=True, kw_only=True):
 
 
 class _AlertFact(Fact, frozen=True, kw_only=True):
-    """One alert of the monitoring, known by `fingerprint`; the subject. `runbook_url`: what to do about it."""
+    """One alert of the monitoring, known by `fingerprint`; the subject. `runbook_url`: what to do about it.
+
+    `about`: what is ill, as the alert's label of that name says; `liaison` is the platform itself.
+    """
 
     fingerprint: Name
     alert: Name
@@ -177,6 +180,7 @@ class _AlertFact(Fact, frozen=True, kw_only=True):
     summary: Text = ""
     description: Text = ""
     runbook_url: Annotated[str, msgspec.Meta(max_length=2_000)] = ""
+    about: Name | None = None
 
 
 class AlertFired(_AlertFact, frozen=True, kw_only=True):

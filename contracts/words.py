@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from contracts.fact import Word
 
-#: The alert that always fires, to prove the whole way; it is no news to anybody.
+#: The alert that always fires, to prove the whole way; no news to anybody. Others' monitoring has one of that name too.
 WATCHDOG = "Watchdog"
+#: What our own alerts are about, in the label `about`, when the platform itself is meant.
+LIAISON = "liaison"
+#: Where alerts come from that Alertmanager told the gateway; no publisher can take a source under /liaison.
+ALERTS_SOURCE = "/liaison/alerts"
 
 
 class Channel(Word):

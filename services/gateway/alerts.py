@@ -15,13 +15,11 @@ import msgspec
 
 from contracts.fact import Moment
 from contracts.gateway import AlertFired, AlertResolved
-from contracts.words import WATCHDOG, Severity
+from contracts.words import ALERTS_SOURCE, LIAISON, WATCHDOG, Severity
 from eventkit.envelope import Event, decode_data, encode_data, encode_time, partitionkey_of
 from eventkit.errors import BadMessage
 from services.gateway.verdicts import Accepted, printable
 
-#: Sources under /liaison are Liaison's own, so no publisher can take an alert's place.
-SOURCE = "/liaison/alerts"
 # Two of them in Chinese stay far below the 64 KiB of an event.
 _MAX_TEXT = 4_000
 _MAX_URL = 2_000
@@ -67,9 +65,9 @@ def accepted(notification: Notification, token_name: str, now: datetime) -> list
 
 
 def event_id(alert: Alert, now: datetime) -> str:
-    """Return what makes a second notification of an alert a repeat; the watchdog's is a new one every minute."""
+    """Return what makes a second notification of an alert a repeat; our watchdog's is a new one every minute."""
     parts = [alert.fingerprint, alert.status, encode_time(alert.starts_at)]
-    if alert.labels.get("alertname") == WATCHDOG:
+    if alert.labels.get("alertname") == WATCHDOG and alert.labels.get("about") == LIAISON:
         parts.append(encode_time(now.replace(second=0, microsecond=0)))
     return " ".join(parts)
 
@@ -81,12 +79,12 @@ def _event(alert: Alert, token_name: str, now: datetime) -> Event[AlertFired | A
     happened_at = alert.starts_at if isinstance(fact, AlertFired) else alert.ends_at
     return Event(
         id=event_id(alert, now),
-        source=SOURCE,
+        source=ALERTS_SOURCE,
         type=fact.TYPE,
         subject=alert.fingerprint,
         time=min(happened_at, now),
         data=fact,
-        partitionkey=partitionkey_of(SOURCE, alert.fingerprint),
+        partitionkey=partitionkey_of(ALERTS_SOURCE, alert.fingerprint),
         actor=f"token {token_name}",
         arrived_at=now,
     )
@@ -103,6 +101,7 @@ def _fact(alert: Alert) -> AlertFired | AlertResolved:
         "summary": _text(annotations.get("summary", "")),
         "description": _text(annotations.get("description", "")),
         "runbook_url": printable(annotations.get("runbook_url", ""), _MAX_URL),
+        "about": printable(labels.get("about", "")) or None,
     }
     if alert.status == "firing":
         return AlertFired(**values)

@@ -14,7 +14,7 @@ from typing import Any
 
 from contracts import gateway, knowledge, notify, tickets, training
 from contracts.register import FACTS
-from contracts.words import WATCHDOG, FeedbackClass
+from contracts.words import LIAISON, WATCHDOG, FeedbackClass
 from eventkit.envelope import Event
 from services.metrics import gauges, merges
 from services.metrics.metric import BUCKETS, BUCKETS_S, Histogram, Metric
@@ -134,7 +134,7 @@ def _suggested(data: knowledge.AnswerSuggested) -> tuple[str, ...]:
 
 
 def _fired(data: gateway.AlertFired) -> Counts:
-    if data.alert != WATCHDOG:
+    if (data.alert, data.about) != (WATCHDOG, LIAISON):
         yield gauges.ALERTS_FIRED.at(data.severity), 1
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import Column, DateTime, Engine, Table, Text, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from contracts.gateway import AlertFired
-from contracts.words import WATCHDOG
+from contracts.words import ALERTS_SOURCE, LIAISON, WATCHDOG
 from eventkit.envelope import Event
 from eventkit.work import Work
 from services.notify.storage import metadata
@@ -29,8 +29,12 @@ watchdog = Table(
 
 
 def is_watchdog(event: Event[AlertFired]) -> bool:
-    """Tell whether an alert is the one that always fires, of which nobody is told."""
-    return event.data.alert == WATCHDOG
+    """Tell whether an alert is our own that always fires, of which nobody is told.
+
+    Other systems' monitoring has one of that name, and it says nothing about our way: not through Alertmanager and the
+    gateway, nor as a publisher's event.
+    """
+    return (event.data.alert, event.data.about, event.source) == (WATCHDOG, LIAISON, ALERTS_SOURCE)
 
 
 class Watchdog:

@@ -84,6 +84,12 @@ def test_alerts_of_others_come_through_the_gateway() -> None:
     assert receivers({"alertname": "DiskFull", "severity": "critical"}) == ["gateway"]
 
 
+def test_the_watchdog_of_others_is_an_alert_like_any_and_comes_no_more_often() -> None:
+    # kube-prometheus ships the first.
+    assert receivers({"alertname": "Watchdog", "severity": "none"}) == ["gateway"]
+    assert receivers({"alertname": "Watchdog", "severity": "none", "about": "cluster"}) == ["gateway"]
+
+
 def test_what_says_that_the_way_is_broken_does_not_depend_on_it() -> None:
     for alert in ("ServiceDown", "WatchdogSilent", "DeliveriesFailing", "DatabaseDown", "BrokerBlocked"):
         assert "ops-mail" in receivers({"alertname": alert, **alerts()[alert]["labels"]})

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from sqlalchemy import text
 
 from contracts.gateway import AlertFired
-from contracts.words import WATCHDOG, Severity
+from contracts.words import ALERTS_SOURCE, LIAISON, WATCHDOG, Severity
 from eventkit.database import open_engine
 from eventkit.envelope import Event
 from liaison.installation import Installation
@@ -29,10 +29,16 @@ def office(installation: Installation, tmp_path: Path) -> Iterator[Office]:
         yield office
 
 
-def bark(arrived_at: datetime, sequence: int, alert: str = WATCHDOG) -> Event[Any]:
-    """Return an alert that arrived at the gateway at a moment."""
-    fact = AlertFired(fingerprint="bb", alert=alert, severity=Severity.INFO, starts_at=STARTED_AT)
-    return reported(fact, "bb", sequence, source="/liaison/alerts", time=STARTED_AT, arrived_at=arrived_at)
+def bark(
+    arrived_at: datetime,
+    sequence: int,
+    alert: str = WATCHDOG,
+    about: str | None = LIAISON,
+    source: str = ALERTS_SOURCE,
+) -> Event[Any]:
+    """Return an alert that arrived at the gateway at a moment; by default our watchdog."""
+    fact = AlertFired(fingerprint="bb", alert=alert, severity=Severity.INFO, starts_at=STARTED_AT, about=about)
+    return reported(fact, "bb", sequence, source=source, time=STARTED_AT, arrived_at=arrived_at)
 
 
 def heard_at(office: Office) -> datetime:
@@ -69,12 +75,22 @@ def test_nobody_is_told_of_the_watchdog(office: Office) -> None:
     assert office.one("select count(*) from delivery") == 0
 
 
-def test_another_alert_is_not_the_watchdog(office: Office) -> None:
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"alert": "ServiceDown"}, id="another alert of ours"),
+        pytest.param({"about": None}, id="the watchdog that kube-prometheus ships"),
+        pytest.param({"about": "cluster"}, id="the watchdog of somebody else"),
+        pytest.param({"source": "/erp"}, id="a publisher that claims to be ours"),
+    ],
+)
+def test_another_alert_is_not_our_watchdog_and_is_told_like_any(office: Office, changes: dict[str, Any]) -> None:
     before = heard_at(office)
     office.start()
-    office.publish(bark(datetime.now(UTC) + timedelta(hours=1), 1, alert="ServiceDown"))
+    office.publish(bark(datetime.now(UTC) + timedelta(hours=1), 1, **changes))
     handled(office, 1)
     assert heard_at(office) == before
+    assert office.one("select count(*) from delivery") == 1
 
 
 def test_the_age_is_shown_from_the_first_day(office: Office) -> None:

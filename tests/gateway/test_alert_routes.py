@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from contracts.gateway import AlertFired, AlertResolved
+from contracts.words import ALERTS_SOURCE
 from services.gateway import alerts
 from tests.gateway.door import Door
 
@@ -59,7 +60,7 @@ def test_an_alert_becomes_an_event_with_what_a_person_needs(door: Door, token: s
     assert report(door, token, alert()) == {"accepted": 1, "repeated": 0}
     [(headers, data)] = door.emitted()
     assert headers["ce-type"] == AlertFired.TYPE
-    assert (headers["ce-source"], headers["ce-subject"]) == (alerts.SOURCE, "4f1d2c3b4a596877")
+    assert (headers["ce-source"], headers["ce-subject"]) == (ALERTS_SOURCE, "4f1d2c3b4a596877")
     assert headers["ce-time"] == "2026-11-20T19:33:25.123457Z"
     assert headers["ce-actor"].startswith("token monitor-")
     assert data == {
@@ -71,6 +72,7 @@ def test_an_alert_becomes_an_event_with_what_a_person_needs(door: Door, token: s
         "summary": "服务 tickets 不可用",
         "description": "没有应答",
         "runbook_url": "deploy/RUNBOOK.md#servicedown",
+        "about": "liaison",
     }
 
 
@@ -101,15 +103,17 @@ def test_an_alert_that_is_over_and_one_that_comes_back_are_new(door: Door, token
 
 
 @pytest.mark.parametrize(
-    ("name", "second", "is_repeat"),
+    ("name", "about", "second", "is_repeat"),
     [
-        pytest.param("Watchdog", "2026-11-20T19:40:59Z", True, id="the watchdog within a minute"),
-        pytest.param("Watchdog", "2026-11-20T19:41:00Z", False, id="the watchdog in the next minute"),
-        pytest.param("ServiceDown", "2026-11-20T19:41:00Z", True, id="any other within the same occurrence"),
+        pytest.param("Watchdog", "liaison", "2026-11-20T19:40:59Z", True, id="the watchdog within a minute"),
+        pytest.param("Watchdog", "liaison", "2026-11-20T19:41:00Z", False, id="the watchdog in the next minute"),
+        pytest.param("Watchdog", "", "2026-11-20T19:41:00Z", True, id="kube-prometheus's watchdog"),
+        pytest.param("Watchdog", "cluster", "2026-11-20T19:41:00Z", True, id="somebody else's watchdog"),
+        pytest.param("ServiceDown", "liaison", "2026-11-20T19:41:00Z", True, id="any other within an occurrence"),
     ],
 )
-def test_only_the_watchdog_passes_again_and_again(name: str, second: str, is_repeat: bool) -> None:
-    body = json.dumps(notification(alert(labels={"alertname": name}))).encode()
+def test_only_our_own_watchdog_passes_again_and_again(name: str, about: str, second: str, is_repeat: bool) -> None:
+    body = json.dumps(notification(alert(labels={"alertname": name, "about": about}))).encode()
     ids = [
         alerts.event_id(one, datetime.fromisoformat(moment))
         for moment in ("2026-11-20T19:40:01Z", second)
@@ -124,6 +128,7 @@ def test_only_the_watchdog_passes_again_and_again(name: str, second: str, is_rep
         pytest.param({"labels": {"severity": "page"}}, {"severity": "other"}, id="a severity of somebody else"),
         pytest.param({"labels": {"job": "x", "service": "dns"}}, {"service": "dns"}, id="service before job"),
         pytest.param({"labels": {"alertname": ""}}, {"alert": "?"}, id="no name"),
+        pytest.param({"labels": {"about": "cl\x07uster"}}, {"about": "cl\ufffduster"}, id="about something else"),
         pytest.param({"labels": {"alertname": "长" * 300}}, {"alert": "长" * 255}, id="a long name"),
         pytest.param({"annotations": {"summary": "a\x00b"}}, {"summary": "a\ufffdb"}, id="what no database holds"),
         pytest.param({"annotations": {"description": "长" * 30_000}}, {"description": "长" * 4_000}, id="a novel"),

@@ -10,13 +10,16 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 
+from contracts.gateway import AlertFired
 from contracts.register import FACTS
+from contracts.words import ALERTS_SOURCE, LIAISON, WATCHDOG, Severity
 from eventkit.errors import BadSettings
 from services.metrics import gauges, rules
 from services.metrics.gauges import METRICS
 from services.metrics.metric import Histogram, Metric
 from services.metrics.page import FactsPage, render
 from services.metrics.settings import Settings
+from tests.eventkit.desk import reported
 from tests.metrics.house import House, samples
 from tests.metrics.stories import NOW, told
 
@@ -186,3 +189,13 @@ def test_a_wrong_time_to_live_is_refused(given: str) -> None:
     with pytest.raises(BadSettings, match="FACTS_TTL_S"):
         Settings.from_env({"FACTS_TTL_S": given})
     assert Settings.from_env({}).facts_ttl_s == 2
+
+
+@pytest.mark.parametrize(
+    ("about", "counts"),
+    [pytest.param(LIAISON, False, id="ours"), pytest.param(None, True, id="kube-prometheus's")],
+)
+def test_only_our_own_watchdog_is_no_news(about: str | None, counts: bool) -> None:
+    fact = AlertFired(fingerprint="bb", alert=WATCHDOG, severity=Severity.INFO, starts_at=NOW, about=about)
+    counted = {series for series, _ in rules.counted(reported(fact, "bb", source=ALERTS_SOURCE))}
+    assert (gauges.ALERTS_FIRED.at("info") in counted) is counts

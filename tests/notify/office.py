@@ -172,7 +172,7 @@ def suggestion_event(fact: AnswerSuggested, **more: Any) -> Event[Any]:
 
 def alert_event(fact: Fact, **more: Any) -> Event[Any]:
     """Build an event that came through the gateway from the monitoring."""
-    return reported(fact, "f1", source="/monitoring", **more)
+    return reported(fact, "f1", **{"source": "/monitoring", **more})
 
 
 class Office(Desk):

@@ -10,7 +10,7 @@ import pytest
 from contracts.gateway import AlertFired, AlertResolved
 from contracts.tickets import FeedbackAnswered, FeedbackAssigned, FeedbackReceived
 from contracts.training import EnrolmentConfirmed, RetrainingAssigned
-from contracts.words import FeedbackStatus, Severity
+from contracts.words import ALERTS_SOURCE, LIAISON, FeedbackStatus, Severity
 from eventkit.forgetting import forget
 from services.notify.storage import FORGET
 from tests.eventkit.desk import eventually, reported
@@ -134,7 +134,8 @@ def test_an_alert_that_begins_again_is_told_again(office: Office) -> None:
 def test_neither_the_watchdog_nor_that_our_mails_fail_is_a_mail(office: Office) -> None:
     office.start()
     quiet = [
-        alert_event(about_alert(AlertFired, alert=name, fingerprint=name)) for name in ("Watchdog", "DeliveriesFailing")
+        alert_event(about_alert(AlertFired, alert=name, about=LIAISON, fingerprint=name), source=ALERTS_SOURCE)
+        for name in ("Watchdog", "DeliveriesFailing")
     ]
     office.publish(*quiet)
     for one in quiet:

@@ -200,6 +200,7 @@ class AlertFired(Fact):
     summary: str | None = None
     description: str | None = None
     runbook_url: str | None = None
+    about: str | None = None
 
 
 @dataclass(frozen=True, **NAMED)
@@ -217,6 +218,7 @@ class AlertResolved(Fact):
     summary: str | None = None
     description: str | None = None
     runbook_url: str | None = None
+    about: str | None = None
 
 
 FACTS: tuple[type[Fact], ...] = (
