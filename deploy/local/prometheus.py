@@ -54,7 +54,7 @@ def prepare(installation: Installation, account: UnixAccount) -> None:
 
 
 def configuration(installation: Installation, pages: Sequence[Target]) -> str:
-    """Return the configuration as YAML (its subset JSON) that reads these pages every 5 s.
+    """Return the configuration as YAML (its subset JSON) that reads these pages every 5 s, and waits that long for one.
 
     Business numbers have one address and keep no instance label, so that a second replica cannot double them.
     """
@@ -69,7 +69,7 @@ def configuration(installation: Installation, pages: Sequence[Target]) -> str:
         jobs[page.job] = {**job, "static_configs": [{"targets": addresses}]}
     alertmanager = f"{HOST}:{installation.ports['alertmanager']}"
     document = {
-        "global": {"scrape_interval": "5s", "evaluation_interval": "5s"},
+        "global": {"scrape_interval": "5s", "scrape_timeout": "5s", "evaluation_interval": "5s"},
         "rule_files": [str(installation.home / "prometheus" / "rules" / "*.rules.yml")],
         "alerting": {"alertmanagers": [{"static_configs": [{"targets": [alertmanager]}]}]},
         "scrape_configs": list(jobs.values()),

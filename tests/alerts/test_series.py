@@ -91,6 +91,6 @@ def test_the_services_that_are_watched_are_all_there_are(series: Mapping[str, li
     from liaison.services import ALL
 
     expression = alerts()["ServiceDown"]["expr"]
-    assert all(f'absent(up{{job="{name}"}})' in expression for name in ALL)
+    assert all(f'absent(up{{job="{name}"}})' in expression for name in (*ALL, "facts"))
     assert f'job=~"{"|".join(ALL)}"' in expression
     assert {*RUNNING, "knowledge", *_MISSING_HERE} == set(ALL)
