@@ -137,14 +137,23 @@ def list_articles(store: KnowledgeStore, arguments: Arguments) -> dict[str, Any]
 
 
 def list_missing_answers(store: KnowledgeStore, arguments: Arguments) -> dict[str, Any]:
-    """Return a page of what nobody has answered yet, those asked most first."""
+    """Return a page of what nobody has answered yet, those asked most first.
+
+    with_feedback: whether the caller may read all feedback; what it said is left out otherwise.
+    """
     limit, cursor = _limit(arguments), str(arguments.get("cursor") or "0")
     if not cursor.isascii() or not cursor.isdigit():
         raise RuleBroken("not the cursor of a page before", field="cursor")
     offset = int(cursor)
     rows = store.listed_misses(resolved=bool(arguments.get("resolved")), offset=offset, limit=limit + 1)
-    items = [{name: row[name] for name in _MISS_SHOWN} for row in rows[:limit]]
+    with_feedback = arguments.get("with_feedback") is True
+    items = [_shown_miss(row, with_feedback) for row in rows[:limit]]
     return {"items": items, "next_cursor": str(offset + limit) if len(rows) > limit else None}
+
+
+def _shown_miss(row: Mapping[str, Any], with_feedback: bool) -> dict[str, Any]:
+    shown = {name: row[name] for name in _MISS_SHOWN}
+    return shown if with_feedback or row["kind"] != MissKind.FEEDBACK else shown | {"example": None}
 
 
 def _limit(arguments: Arguments) -> int:

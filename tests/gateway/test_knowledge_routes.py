@@ -58,8 +58,21 @@ def test_lists_and_articles_are_passed_on(door: Door, knowledge: Asked) -> None:
     assert [(name, {**given, "scope": None}) for name, given, _ in knowledge] == [
         ("list_articles", {"filters": {"state": "draft"}, "limit": 3, "cursor": None, "scope": None}),
         ("get_article", {"article_id": "A-1", "version": 2, "scope": None}),
-        ("list_missing_answers", {"resolved": True, "limit": 50, "scope": None}),
+        ("list_missing_answers", {"resolved": True, "limit": 50, "with_feedback": False, "scope": None}),
     ]
+
+
+@pytest.mark.parametrize(
+    ("role", "may_read"),
+    [("engineer", False), ("trainer", False), ("manager", False), ("lead", True), ("admin", True)],
+)
+def test_only_who_may_read_all_feedback_reads_it_among_the_missing_answers(
+    door: Door, knowledge: Asked, role: str, may_read: bool
+) -> None:
+    answer = door.ask("GET", "/v1/missing-answers", door.token(role))
+    assert answer.status_code == 200, answer.text
+    [(_, given, _)] = knowledge
+    assert given["with_feedback"] is may_read
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def suggested(library: Library) -> list[dict[str, Any]]:
 
 
 def misses(library: Library, **filters: Any) -> list[tuple[str, str, int]]:
-    items = library.call("list_missing_answers", **filters)["items"]
+    items = library.call("list_missing_answers", with_feedback=True, **filters)["items"]
     return [(item["kind"], item["example"], item["count"]) for item in items]
 
 
@@ -187,6 +187,18 @@ def test_other_feedback_is_missing_an_answer_unless_an_article_has_it(library: L
     all_made(library, "look_up_feedback")
     assert misses(library) == [("feedback", "食堂周末不开门", 2)]
     assert [one["missed_by"] for one in library.told("search.missed")] == ["feedback"] * 2
+
+
+def test_what_feedback_said_is_left_out_for_those_who_may_not_read_it_all(library: Library) -> None:
+    library.handled(feedback("F-1", "食堂周末不开门"))
+    assert library.found("班车时刻表") == []
+    eventually(lambda: len(misses(library)) == 2, what="both are missing")
+    for given in ({}, {"with_feedback": False}):
+        shown = library.call("list_missing_answers", **given)["items"]
+        assert {(item["kind"], item["example"], item["count"]) for item in shown} == {
+            ("feedback", None, 1),
+            ("query", "班车时刻表", 1),
+        }
 
 
 def test_feedback_waits_for_a_search_server_that_is_away(library: Library) -> None:

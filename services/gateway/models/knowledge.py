@@ -158,13 +158,16 @@ class MissSearch(Body):
 
 
 class MissingAnswer(BaseModel):
-    """Something that nobody has answered yet. `resolved_by`: the article that is the answer."""
+    """Something that nobody has answered yet. `resolved_by`: the article that is the answer.
+
+    `example`: null where it is feedback, unless the caller may read all feedback.
+    """
 
     id: str
     kind: Literal["problem_code", "query", "feedback"]
     problem_code: str | None = None
     language: str
-    example: str
+    example: str | None
     count: int
     first_seen_at: datetime
     last_seen_at: datetime
