@@ -30,6 +30,8 @@ _CONTACT_LOCKS = 64
 _CONTACT_LOCK_SPACE = 0x11A16
 #: A repeat that comes after the inbox has forgotten its event is found by our own rows (design: kept).
 _INBOX_KEPT = timedelta(days=30)
+#: What is left of a message's text when it is erased.
+FORGOTTEN = b"{}"
 
 
 class NotifyStore:
@@ -151,6 +153,7 @@ class NotifyStore:
             about_subject=event.subject,
             about_data=encode_data(event.data),
             people=sorted(people_named(event.data)),
+            forget_text=False,
             waits_for=rule.waits_for,
             waits_until=now + timedelta(seconds=rule.at_most_s) if rule.waits_for else None,
             companion_data=early,
@@ -253,7 +256,9 @@ class NotifyStore:
         return self._work.rows(delivery).get(delivery_id)
 
     def change(self, row: Row, state: State, reason: str, **values: Any) -> Row:
-        """Put a delivery into another state."""
+        """Put a delivery into another state. One that is settled needs no text of an erased person any more."""
+        if row["forget_text"] and values.get("settled_at"):
+            values["about_data"] = FORGOTTEN
         return self._work.rows(delivery).change(row, state=state.value, reason=reason, **values)
 
     def have_sent(self, row: Row, at: datetime | None = None) -> None:
@@ -296,13 +301,15 @@ def companion_id(kind: str, about_type: str, about_subject: str) -> str:
     return f"{kind} {about_type} {about_subject}"
 
 
-#: What erases a person (S6): how they are reached, and the text of what they were told.
+#: What erases a person (S6): how they are reached, and the text of what they, and others about them, were told.
 FORGET = (
     "delete from person where employee_number = :number",
-    "update delivery set about_data = '{}' where recipient = :number and state in"
-    " ('accepted', 'failed', 'unknown', 'cancelled')",
-    # What others were told of the person; what is still to be told needs its text until then.
-    "update delivery set about_data = '{}' where :number = any(people) and settled_at is not null",
-    "update delivery set about_data = '{}', state = 'cancelled', reason = 'the person was erased', settled_at = now()"
-    " where recipient = :number and state in ('pending', 'waiting_contact')",
+    # Whether a call that is under way succeeds is nobody's to know any more.
+    "update delivery set about_data = '{}', state = case state when 'sending' then 'unknown' else 'cancelled' end,"
+    " reason = 'the person was erased', settled_at = now() where recipient = :number and settled_at is null",
+    # What others are still to be told needs its text until then. Marked before the settled ones are looked for, so
+    # that one which is settled at this moment is either found below, or finds the mark.
+    "update delivery set forget_text = true where :number = any(people) and settled_at is null",
+    "update delivery set about_data = '{}' where settled_at is not null"
+    " and (recipient = :number or :number = any(people))",
 )

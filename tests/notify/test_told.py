@@ -11,6 +11,7 @@ from contracts.gateway import AlertFired, AlertResolved
 from contracts.tickets import FeedbackAnswered, FeedbackAssigned, FeedbackReceived
 from contracts.training import EnrolmentConfirmed, RetrainingAssigned
 from contracts.words import ALERTS_SOURCE, LIAISON, FeedbackStatus, Severity
+from deploy.local.mailserver import KEEP, TRY_LATER, Verdict
 from eventkit.forgetting import forget
 from services.notify.storage import FORGET
 from tests.eventkit.desk import eventually, reported
@@ -167,6 +168,44 @@ def test_what_was_told_of_a_forgotten_person_is_gone(office: Office) -> None:
     forget(office.engine, "E7", FORGET)
     assert "打印太慢" not in whole(office)
     assert "员工E7" not in whole(office)
+
+
+def test_what_others_are_still_to_be_told_of_a_forgotten_person_goes_once_they_are(office: Office) -> None:
+    # Given a mail server that is away while E8 is to hear what E7 said, and E7 to have a receipt
+    office.verdicts = [TRY_LATER, TRY_LATER]
+    office.start()
+    office.knows(person("E7"), person("E8"))
+    office.publish(feedback_event(about_feedback(FeedbackReceived)))
+    eventually(lambda: office.one("select count(*) from delivery where state = 'pending' and attempts = 1") == 2)
+    # When E7 is erased
+    forget(office.engine, "E7", FORGET)
+    # Then E8 still hears it when the server is back, and nothing of it stays
+    office.fast_forward("send_mail")
+    office.settled(2)
+    assert office.states() == {"E7": "cancelled", "E8": "accepted"}
+    assert "打印太慢" in office.texts()["e8@example.invalid"]
+    assert "打印太慢" not in whole(office)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "mails"), [pytest.param(KEEP, 1, id="it goes out"), pytest.param(TRY_LATER, 0, id="it is put off")]
+)
+def test_a_message_that_is_being_sent_to_a_forgotten_person_leaves_no_text(
+    office: Office, verdict: Verdict, mails: int
+) -> None:
+    def forget_meanwhile() -> Verdict:
+        forget(office.engine, "E7", FORGET)
+        return verdict
+
+    office.verdicts = [forget_meanwhile]
+    office.start()
+    office.knows(person("E7"))
+    office.publish(feedback_event(about_feedback(FeedbackAnswered)))
+    office.settled(1)
+    assert (office.states(), "新打印机" in whole(office)) == ({"E7": "unknown"}, False)
+    eventually(lambda: office.one("select count(*) from eventkit.timer") == 0, what="no call is left to be made")
+    assert (office.states(), "新打印机" in whole(office)) == ({"E7": "unknown"}, False)
+    assert len(office.kept()) == mails
 
 
 def whole(office: Office) -> str:
