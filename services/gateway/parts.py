@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from eventkit.blobs import BlobStore
 from eventkit.links import Links
 from eventkit.page import Health
-from eventkit.rpc import RpcClient
+from services.gateway.calling import Calling
 from services.gateway.files import MAX_FILE_BYTES
 from services.gateway.intake import Intake
 
@@ -29,7 +29,7 @@ class Parts:
 
     engine: Engine
     intake: Intake
-    rpc: RpcClient
+    rpc: Calling
     ready: Health
     live: Health
     askers: ThreadPoolExecutor

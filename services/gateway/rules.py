@@ -15,10 +15,13 @@ ASKABLE = frozenset(
     name for name, fact in FACTS.items() if fact.emitter() == EventRefused.emitter() and fact is not EventRefused
 )
 
+#: The services that routes ask; `tests/house` compares them with those that there are.
+BEHIND_THE_DOOR = ("tickets", "training", "knowledge", "notify", "metrics")
+
 #: Refusals of messages whose sender nobody knows are kept under this name.
 UNKNOWN_PUBLISHER = "unknown"
-_RESERVED_NAMES = frozenset({UNKNOWN_PUBLISHER, "admin", "guest", "liaison", "gateway", "tickets", "training"})
-_RESERVED = _RESERVED_NAMES | {"knowledge", "notify", "metrics", "prometheus", "alertmanager"}
+_ACCOUNTS = ("admin", "guest", "liaison", "gateway", "prometheus", "alertmanager")
+_RESERVED = frozenset({UNKNOWN_PUBLISHER, *_ACCOUNTS, *BEHIND_THE_DOOR})
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _WORD = r"[A-Za-z0-9_-]+"
 _PATTERN = re.compile(rf"{_WORD}(\.{_WORD})*(\.\*)?")

@@ -25,6 +25,7 @@ from eventkit.process import SILENT_S, ServiceProcess
 from eventkit.rpc import RpcClient
 from eventkit.telemetry import log, log_as_json
 from services.gateway import mappings
+from services.gateway.calling import MOST_WAITING, Calling
 from services.gateway.intake import DoorMetrics, Intake
 from services.gateway.mail.door import MailDoor, MailMetrics
 from services.gateway.parts import Parts
@@ -66,7 +67,7 @@ class Gateway:
         self._process.start()
         self.page_port = self._process.page_port
         self._rpc = RpcClient(self._settings.process.amqp_uri, DEFINITION.name)
-        self._askers = ThreadPoolExecutor(24, thread_name_prefix="asker")
+        self._askers = ThreadPoolExecutor(MOST_WAITING, thread_name_prefix="asker")
         self._process.ready.add("intake", lambda: self._consumer.problem)
         self._process.ready.add("rpc", lambda: None if self._rpc.connected else "the broker is away")
         self._process.live.add("intake", self._silent)
@@ -75,7 +76,7 @@ class Gateway:
             Parts(
                 self._process.engine,
                 self.intake,
-                self._rpc,
+                Calling(self._rpc),
                 ready,
                 live,
                 self._askers,
@@ -86,7 +87,7 @@ class Gateway:
         )
         self._server = uvicorn.Server(
             uvicorn.Config(
-                app, log_config=None, access_log=False, lifespan="off", ws="none", timeout_graceful_shutdown=_GRACE_S
+                app, log_config=None, access_log=False, lifespan="on", ws="none", timeout_graceful_shutdown=_GRACE_S
             )
         )
         self._run("intake", self._consumer.run)

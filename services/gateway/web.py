@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
+from anyio import to_thread
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.gateway import problems
+from services.gateway.calling import MOST_WAITING
 from services.gateway.files import MAX_FILE_BYTES
 from services.gateway.parts import Parts
 from services.gateway.problems import Problem
@@ -60,6 +64,13 @@ class BodyLimit:
         await self._app(scope, limited, send)
 
 
+@asynccontextmanager
+async def _with_threads(app: FastAPI) -> AsyncIterator[None]:
+    """Give requests that may wait for services threads besides those that the others have."""
+    to_thread.current_default_thread_limiter().total_tokens += MOST_WAITING
+    yield
+
+
 def create_app(parts: Parts) -> FastAPI:
     """Return the app. It has no route that `access.authorise` does not guard."""
     app = FastAPI(
@@ -69,6 +80,7 @@ def create_app(parts: Parts) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        lifespan=_with_threads,
     )
     app.state.parts = parts
     app.add_middleware(BodyLimit, max_file_bytes=parts.max_file_bytes if parts else MAX_FILE_BYTES)

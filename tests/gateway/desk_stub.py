@@ -267,19 +267,28 @@ def running_tickets(installation: Installation) -> Iterator[Tickets]:
 
 
 @contextmanager
-def answering(installation: Installation, definition: ServiceDefinition) -> Iterator[None]:
-    """Have a definition answer calls under its own name."""
-    name = definition.name
+def stopped(installation: Installation, name: str) -> Iterator[None]:
+    """Have calls to a service lie in its queue, as they do while it is stopped."""
     admin = admin_of(installation)
     queue = broker.rpc_queue(name)
     admin.declare(topology.Queue(queue, quorum=False))
     admin.declare(topology.Binding(broker.RPC, queue, True, name))
-    settings = ProcessSettings(installation.amqp_admin_uri, database_of(installation, f"gateway_{name}_stub"), 0)
-    process = ServiceProcess(definition, settings, None)
-    process.start()
     try:
         yield
     finally:
-        process.stop(grace_s=5)
         admin._call("DELETE", f"/queues/{topology.VHOST}/{queue}", ok=(204, 404))
         admin.close()
+
+
+@contextmanager
+def answering(installation: Installation, definition: ServiceDefinition) -> Iterator[None]:
+    """Have a definition answer calls under its own name."""
+    name = definition.name
+    settings = ProcessSettings(installation.amqp_admin_uri, database_of(installation, f"gateway_{name}_stub"), 0)
+    process = ServiceProcess(definition, settings, None)
+    with stopped(installation, name):
+        process.start()
+        try:
+            yield
+        finally:
+            process.stop(grace_s=5)

@@ -16,11 +16,11 @@ from services.gateway.intake import HTTP
 from services.gateway.models.events import EventReport, EventVerdict, Verdicts
 from services.gateway.parts import Parts
 from services.gateway.problems import FieldProblem, Problem
+from services.gateway.rules import BEHIND_THE_DOOR
 from services.gateway.storage import accepted_event, last_refusal
 from services.gateway.usecases import Outcome
 from services.gateway.verdicts import Accepted, Offer, Refused
 
-_ASKED = ("tickets", "training", "knowledge", "notify", "metrics")
 _STATE_DEADLINE_S = 1.0
 _EVENT: dict[str, Any] = {
     "type": "object",
@@ -187,7 +187,7 @@ def read_event(request: Request, who: Who, event_id: str) -> Any:
 
 
 def _handled_by(parts: Parts, source: str, event_id: str) -> tuple[dict[str, str], dict[str, str]]:
-    asked = {name: parts.askers.submit(_state_in, parts, name, source, event_id) for name in _ASKED}
+    asked = {name: parts.askers.submit(_state_in, parts, name, source, event_id) for name in BEHIND_THE_DOOR}
     answers = {name: future.result() for name, future in asked.items()}
     reasons = {name: reason for name, (_, reason) in answers.items() if reason}
     return {name: state for name, (state, _) in answers.items()}, reasons

@@ -1,0 +1,37 @@
+"""Calls to the services behind the door: only so many wait for each, so that one that is away shuts out nobody else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from threading import BoundedSemaphore
+from typing import Any
+
+from eventkit.errors import Unavailable
+from eventkit.rpc import RpcClient
+from services.gateway.rules import BEHIND_THE_DOOR
+
+# As many as a replica of a service takes from its queue at once.
+WAITING_EACH = 32
+#: How many threads may wait for all services together.
+MOST_WAITING = WAITING_EACH * len(BEHIND_THE_DOOR)
+
+
+class Calling:
+    """Calls services from the threads of requests."""
+
+    def __init__(self, client: RpcClient) -> None:
+        self._client = client
+        self._places = {name: BoundedSemaphore(WAITING_EACH) for name in BEHIND_THE_DOOR}
+
+    def call(self, service: str, method: str, arguments: Mapping[str, Any], **options: Any) -> Any:
+        """Return what `RpcClient.call` returns, and raise what it raises; options: its own.
+
+        Raises Unavailable at once where enough calls wait for the service already.
+        """
+        place = self._places[service]
+        if not place.acquire(blocking=False):
+            raise Unavailable(f"{WAITING_EACH} calls to {service} wait already")
+        try:
+            return self._client.call(service, method, arguments, **options)
+        finally:
+            place.release()
