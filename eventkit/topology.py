@@ -153,7 +153,7 @@ class Administration:
     """The broker's management API, with an administrator's account."""
 
     def __init__(self, url: str, user: str, password: str) -> None:
-        self._http = httpx.Client(base_url=f"{url}/api", auth=(user, password), timeout=10)
+        self._http = httpx.Client(base_url=f"{url}/api", auth=(user, password), timeout=10, trust_env=False)
 
     def close(self) -> None:
         """Close the connections to the management API."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -57,6 +58,29 @@ def test_imports_within_functions_are_seen(tmp_path: Path) -> None:
         "def later():\n    import nameko.rpc\n    from eventlet.hubs import trampoline\n    from . import x\n"
     )
     assert list(imported(hidden)) == ["nameko", "eventlet"]
+
+
+def requests_through_a_proxy(code: str) -> list[int]:
+    """Return the lines with calls of httpx that go by a proxy where the environment names one."""
+    calls = (node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call))
+    direct = {"get", "post", "put", "patch", "delete", "head", "options", "request", "stream", "Client", "AsyncClient"}
+    return [
+        call.lineno
+        for call in calls
+        if isinstance(call.func, ast.Attribute)
+        and isinstance(call.func.value, ast.Name)
+        and (call.func.value.id, call.func.attr in direct) == ("httpx", True)
+        and not any(given.arg == "trust_env" for given in call.keywords)
+    ]
+
+
+def test_no_request_to_our_own_parts_goes_by_a_proxy() -> None:
+    found = {name: requests_through_a_proxy((ROOT / name).read_text()) for name in users_of("httpx")}
+    assert {name: lines for name, lines in found.items() if lines} == {}
+
+
+def test_a_request_through_a_proxy_is_seen() -> None:
+    assert requests_through_a_proxy("import httpx\nhttpx.get(url)\nwith httpx.Client(trust_env=False): pass\n") == [2]
 
 
 def test_no_file_names_the_host_of_a_package_registry() -> None:

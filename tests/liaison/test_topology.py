@@ -50,6 +50,15 @@ def test_what_is_missing_and_what_is_too_much_is_shown_and_then_mended(liaison: 
     assert {SURVEY, STRAY} & admin.found().bindings == {SURVEY}
 
 
+def test_the_broker_is_asked_past_a_proxy_of_the_environment(liaison: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("HTTP_PROXY", "http_proxy"):
+        # Nobody listens on port 9 of this machine.
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    assert liaison("topology", "apply").exit_code == 0
+
+
 def signs(output: str) -> dict[str, str]:
     """Return the keys of the listed bindings by their sign."""
     cells = [[cell.strip() for cell in line.strip("│").split("│")] for line in output.splitlines() if "│" in line]
