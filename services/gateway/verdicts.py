@@ -150,7 +150,9 @@ def judge(offer: Offer, directory: Directory, mappings: Mappings, now: datetime)
         found = no
     except BadMessage as bad:
         found = Refusal(_status_of(offer, bad), bad.field, bad.reason)
-    except (ValueError, TypeError, RecursionError, OverflowError) as error:
+    except RecursionError:
+        found = Refusal(400, "event", "is nested too deeply")
+    except (ValueError, TypeError, OverflowError) as error:
         # An event that trips a reader must not stop the door for all the others.
         found = Refusal(400, "event", f"cannot be read: {type(error).__name__}")
     name = publisher.name if publisher else offer.publisher or rules.UNKNOWN_PUBLISHER

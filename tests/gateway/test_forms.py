@@ -75,6 +75,21 @@ def test_a_batch_is_decided_event_by_event(door: Door) -> None:
     ]
 
 
+def test_an_event_that_is_nested_too_deeply_is_refused_alone(door: Door) -> None:
+    # Text with brackets, quotes and commas belongs to its event, also where the batch is not read as JSON.
+    odd = {**attributes(), "data": data(login='a\\", [{"b')}
+    deep = b'{"id": "deep", "data": ' + b"[" * 2000 + b"]" * 2000 + b"}"
+    batch = b"[" + b", ".join([as_json(odd), deep, b"7", as_json({**attributes(), "data": data()})]) + b"]"
+    answer = door.post(batch, {"content-type": binding.BATCH_TYPE})
+    assert answer.status_code == 202
+    assert [(one["index"], one["verdict"], one.get("reason")) for one in answer.json()["verdicts"]] == [
+        (0, "accepted", None),
+        (1, "refused", "is nested too deeply"),
+        (2, "refused", "not a JSON object: Expected `object`, got `int`"),
+        (3, "accepted", None),
+    ]
+
+
 def test_a_batch_of_which_nothing_is_taken_is_a_problem_that_names_index_and_field(door: Door) -> None:
     batch = [{**attributes(id=None), "data": data()}, {**attributes(), "data": data(login=None)}]
     answer = door.post(batch, {"content-type": binding.BATCH_TYPE})
@@ -88,6 +103,8 @@ def test_a_batch_of_which_nothing_is_taken_is_a_problem_that_names_index_and_fie
         pytest.param(b"[]", 202, id="an empty batch"),
         pytest.param(b"{}", 400, id="no list"),
         pytest.param(b"[", 400, id="not JSON"),
+        pytest.param(b'{"a": ' + b"[" * 2000 + b"]" * 2000 + b"}", 400, id="deep, but no list"),
+        pytest.param(b"[" * 2000 + b'"' + b'\\"' * 400_000 + b"]", 422, id="deep, with a string that nothing closes"),
         pytest.param(json.dumps([{}] * 501).encode(), 413, id="too many"),
         pytest.param(b"[" + b" " * binding.MAX_BATCH_BYTES + b"]", 413, id="too large"),
     ],
