@@ -1,40 +1,65 @@
 """State secrets do not belong into a service desk (S6): text that bears one of their markings is refused, with advice.
 
-Source: the marking is 秘密, 机密 or 绝密, alone, in brackets, before 级, or with ★ and a term, as on documents. The
-same words within a sentence, such as 商业秘密 or 保守秘密, are no marking.
+Source: the marking is 秘密, 机密 or 绝密 as documents bear it (GB/T 9704-2012, 7.2.2): with ★ and a term, in brackets,
+after 密级, or alone at the beginning of a line. The same words within a sentence, such as 商业秘密 or 保守秘密, are no
+marking, and neither is a word in quotation marks, which somebody speaks of.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import msgspec
 
-ADVICE = "标有密级的内容不得进入联络台：请删去涉密内容，只写编号，并按保密规定当面或用涉密网络联系"
+_LEVEL = "(绝密|机密|秘密)"
+# No two neighbours may take the same space: a long run of them would be tried in every division.
 _MARKING = re.compile(
-    r"(?:^|[\s【〔［\[(（《「“])(秘密|机密|绝密)(?=\s*[★☆]|级|\s*[】〕］\])）》」”]|\s*[:：]|\s*$)", re.MULTILINE
+    "|".join(
+        (
+            rf"{_LEVEL}\s*[★☆]",
+            rf"[【〔［\[(（《「『]\s*{_LEVEL}\s*(?:级\s*)?[】〕］\])）》」』:：]",
+            rf"密\s*级\s*(?:[:：为是]\s*)?{_LEVEL}",
+            rf"(?:^[*#>:：-]+|(?<!\S)){_LEVEL}(?:级(?!别)|\s*[:：]|[\s!！.。*]*$)",
+        )
+    ),
+    re.MULTILINE,
 )
 
 
 def marking_in(text: str) -> str | None:
     """Return the marking that a text bears, or None."""
     found = _MARKING.search(text)
-    return found[1] if found else None
+    return found[found.lastindex or 0] if found else None
 
 
-def marked_field(value: msgspec.Struct) -> tuple[str, str] | None:
-    """Return the first field whose text bears a marking, with the marking; None when none does."""
-    for name in value.__struct_fields__:
-        for text in _texts(getattr(value, name)):
+def marked_field(value: msgspec.Struct | Mapping[str, Any]) -> tuple[str, str] | None:
+    """Return the first field with a text that bears a marking, however deep, and the marking; None when none does."""
+    for name, field in _fields(value):
+        for text in _texts(field):
             if marking := marking_in(text):
                 return name, marking
     return None
 
 
+def advice_on(marking: str) -> str:
+    """Return what somebody is told whose text bears a marking."""
+    return f"内容标有密级“{marking}”，不得进入联络台：请删去涉密内容，只写编号，并按保密规定当面或用涉密网络联系"
+
+
+def _fields(value: msgspec.Struct | Mapping[str, Any]) -> Iterable[tuple[str, object]]:
+    if isinstance(value, Mapping):
+        return value.items()
+    return ((name, getattr(value, name)) for name in value.__struct_fields__)
+
+
 def _texts(value: object) -> Iterable[str]:
     if isinstance(value, str):
         yield value
-    elif isinstance(value, dict):
-        for one in value.values():
+    elif isinstance(value, Mapping | msgspec.Struct):
+        for _, one in _fields(value):
+            yield from _texts(one)
+    elif isinstance(value, list | tuple):
+        for one in value:
             yield from _texts(one)

@@ -19,6 +19,7 @@ import msgspec
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
+from contracts.markings import advice_on, marked_field
 from eventkit import broker, errors
 from eventkit.database import is_lost_connection, is_overtaken, is_serialization_failure
 from eventkit.definition import Method, ServiceDefinition
@@ -128,6 +129,8 @@ class MethodCalling:
             return _reply_error(Unavailable(f"internal error: {type(error).__name__}"))
 
     def _execute(self, method: Method, call: Call) -> Reply:
+        if method.is_command:
+            _refuse_marked(call.arguments)
         keyed = method.is_command and call.key is not None
         with self._engine.begin() as connection:
             if keyed and (stored := _stored_answer(connection, call)) is not None:
@@ -152,6 +155,15 @@ class MethodCalling:
                 )
         self._on_commit(work)
         return reply
+
+
+def _refuse_marked(arguments: Mapping[str, Any]) -> None:
+    """Keep state secrets out of every service (S6). Raises RuleBroken with advice.
+
+    A question leaves nothing behind, so it may ask for anything.
+    """
+    if marked := marked_field(arguments):
+        raise RuleBroken(advice_on(marked[1]), field=marked[0])
 
 
 def _stored_answer(connection: Any, call: Call) -> Reply | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from types import MappingProxyType
 
-from contracts.markings import ADVICE, marking_in
+from contracts.markings import advice_on, marking_in
 
 #: The largest file that is taken unless a setting says otherwise, bytes.
 MAX_FILE_BYTES = 20 * 1024 * 1024
@@ -141,7 +141,7 @@ def _of_name_or_size(name: str, size_bytes: int, max_bytes: int) -> FileRefused 
     if not name:
         return FileRefused(422, "filename", "a file needs a name with an ending")
     if marking := marking_in(name):
-        return FileRefused(422, "filename", f"{marking}:{ADVICE}")
+        return FileRefused(422, "filename", advice_on(marking))
     if not size_bytes:
         return FileRefused(422, "body", "the file is empty")
     if size_bytes > max_bytes:

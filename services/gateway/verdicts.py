@@ -17,7 +17,7 @@ import msgspec
 
 from contracts.fact import Fact, Word
 from contracts.gateway import ONLY_BY_MAIL, FeedbackSubmitted
-from contracts.markings import ADVICE, marked_field
+from contracts.markings import advice_on, marked_field
 from contracts.register import FACTS
 from eventkit.envelope import (
     MAX_EVENT_BYTES,
@@ -314,7 +314,7 @@ def _fact(event_type: str, data: bytes, mapping: TypeMapping | None) -> Fact:
             # Whoever could say so would speak in anybody's name, and lay hands on files by their checksum.
             raise _bad_data(f"data.{name}", "only the desk's own mailbox tells of it", mapping)
     if marked := marked_field(fact):
-        raise _bad_data(f"data.{marked[0]}", f"{marked[1]}：{ADVICE}", mapping)
+        raise _bad_data(f"data.{marked[0]}", advice_on(marked[1]), mapping)
     for name in _WORDS.get(event_type, ()):
         if getattr(fact, name) == "other" and (sent := msgspec.json.decode(data)[name]) != "other":
             # Readers take a word that they do not know for `other`; whoever sends it should hear of it.

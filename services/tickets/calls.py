@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from contracts.gateway import TicketRequested, TicketUpdateRequested
-from contracts.markings import ADVICE, marked_field
 from contracts.words import TicketState
 from eventkit.errors import NotFound, RuleBroken
 from services.tickets import opening, rules, usecases
@@ -187,13 +186,10 @@ def visible(store: TicketStore, number: str, scope: Mapping[str, Any]) -> dict[s
 def checked(fact: type[F], arguments: Mapping[str, Any]) -> F:
     """Return arguments as a fact. Raises RuleBroken naming the field that does not fit."""
     try:
-        found = msgspec.convert(dict(arguments), fact)
+        return msgspec.convert(dict(arguments), fact)
     except msgspec.ValidationError as error:
         reason, _, path = str(error).partition(" - at `$.")
         raise RuleBroken(reason, field=path.rstrip("`")) from None
-    if marked := marked_field(found):
-        raise RuleBroken(f"{marked[1]}：{ADVICE}", field=marked[0])
-    return found
 
 
 def moment_of(time: datetime, arrived_at: datetime | None, *, history: bool) -> datetime:

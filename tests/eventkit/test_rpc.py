@@ -153,3 +153,14 @@ def test_a_call_to_a_service_that_is_not_there_ends_at_once(client: RpcClient) -
     with pytest.raises(Unavailable, match="nobody answers"):
         client.call("nobody", "find", {})
     assert time.monotonic() - started < 2
+
+
+def test_a_command_with_a_state_secrets_marking_is_refused_with_advice_and_a_question_is_not(
+    service: Any, client: RpcClient
+) -> None:
+    service.start()
+    with pytest.raises(RuleBroken, match="保密规定") as caught:
+        client.call(service.definition.name, "write", {"title": "机密★1年"}, key="k1")
+    assert caught.value.field == "title"
+    assert service.one("select count(*) from effect") == 0
+    assert client.call(service.definition.name, "echo", {"q": "机密"}) == {"q": "机密"}

@@ -47,6 +47,15 @@ def test_a_decision_counts_once(tickets: Desk, call: Any, solved: dict[str, Any]
     assert "ticket.reopened" not in types(tickets)
 
 
+def test_a_marking_is_refused_on_the_page_behind_the_link(call: Any, solved: dict[str, Any]) -> None:
+    for method, more in (("reply_to_ticket", {}), ("decide_solution", {"decision": "refuse"})):
+        with pytest.raises(RuleBroken, match="保密规定") as caught:
+            call(method, actor="E7", **solved, **more, text="请看：机密★")
+        assert caught.value.field == "text"
+    shown = call("ticket_for_requester", **solved)
+    assert (shown["asked"], shown["comments"]) == (True, [])
+
+
 def test_a_refusal_needs_a_reason_and_reopens(tickets: Desk, call: Any, solved: dict[str, Any]) -> None:
     with pytest.raises(RuleBroken) as caught:
         decide(call, solved, "refuse", text="  ")

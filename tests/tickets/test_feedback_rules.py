@@ -164,31 +164,3 @@ def test_nobody_is_the_author_of_anonymous_feedback(kind: str) -> None:
     assert not rules.is_visible(feedback, scope)
     assert not rules.may_follow_up(feedback, scope)
     assert not rules.is_person(feedback["author"], scope)
-
-
-@pytest.mark.parametrize(
-    ("text", "marking"),
-    [
-        ("机密★1年\n关于……的通知", "机密"),
-        ("附件为【秘密】文件", "秘密"),
-        ("[绝密] 内容如下", "绝密"),
-        ("密级:秘密", "秘密"),
-        ("密级为机密的图纸打不开", "机密"),
-        ("绝密\n正文", "绝密"),
-        ("第一行\n  秘密  \n第三行", "秘密"),
-        ("秘密 ★ 长期", "秘密"),
-        ("建议增加商业秘密保护培训", None),
-        ("密码重置太慢,这不是什么秘密", None),
-        ("机密性、完整性、可用性课程很好", None),
-        ("秘密武器是知识库", None),
-        ("", None),
-    ],
-)
-def test_a_marked_text_is_seen_and_everyday_words_are_not(text: str, marking: str | None) -> None:
-    assert rules.marking_of(text) == marking
-
-
-@given(st.text(max_size=200), st.sampled_from(["秘密", "机密", "绝密"]), st.text(max_size=200))
-def test_a_marking_is_found_wherever_it_stands(before: str, level: str, after: str) -> None:
-    assert rules.marking_of(f"{before}{level}★{after}") is not None
-    assert rules.marking_of(f"{before}【{level}】{after}") is not None

@@ -100,6 +100,25 @@ def test_the_vendors_number_promise_and_root_cause_are_kept(desk: Desk, call: An
     assert {"support_level", "vendor", "promised_at", "vendor_number", "root_cause"} <= set(fields)
 
 
+@pytest.mark.parametrize(
+    ("method", "arguments", "field"),
+    [
+        ("escalate_ticket", {"reason": "附件为机密★1年文件"}, "reason"),
+        ("escalate_ticket", {"level": 4, "reason": "硬件坏了", "vendor": "【秘密】某厂"}, "vendor"),
+        ("note_vendor", {"vendor_number": "密级：机密"}, "vendor_number"),
+        ("note_vendor", {"root_cause": "绝密！"}, "root_cause"),
+    ],
+)
+def test_a_marking_is_refused_in_what_is_said_of_levels_and_vendors(
+    desk: Desk, call: Any, method: str, arguments: dict[str, Any], field: str
+) -> None:
+    number = call("open_ticket", title="打不开", region="华东")["number"]
+    with pytest.raises(RuleBroken, match="保密规定") as caught:
+        call(method, number=number, **arguments)
+    assert caught.value.field == field
+    assert "ticket.escalated" not in types(desk)
+
+
 def test_a_visit_on_site_has_an_appointment_that_is_not_over(call: Any) -> None:
     number = call("open_ticket", title="打不开", region="华东")["number"]
     soon = (datetime.now(UTC) + timedelta(hours=3)).isoformat()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from contracts.gateway import AttachedFile, TicketRequested, TicketUpdateRequested
-from contracts.markings import ADVICE
+from contracts.markings import advice_on
 from contracts.words import Channel
 from eventkit.blobs import key_of
 from services.gateway import files
@@ -186,7 +186,7 @@ def keep_out(mail: Mail) -> tuple[Mail, str] | None:
     marking = rules.marking_of(mail)
     if marking is None:
         return None
-    return replace(mail, subject="", text="", files=()), f"{marking}:{ADVICE}"
+    return replace(mail, subject="", text="", files=()), advice_on(marking)
 
 
 def keep_raw(head: Mail, raw: bytes, blobs: BlobStore | None, guards: Guards) -> AttachedFile | None:

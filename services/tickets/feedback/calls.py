@@ -62,7 +62,6 @@ def submit(store: FeedbackStore, owners: Owners, arguments: Mapping[str, Any], a
         raise RuleBroken("what came in by another way is typed in by a specialist", field="way")
     if said.author is None and said.about_ticket:
         raise RuleBroken("a ticket leads to whoever asked for it: leave it out, or sign", field="about_ticket")
-    _check_marking(said.text, "text")
     change = Change(store.work.now, actor)
     return _status(usecases.take_in(store, owners, said, change, receipt_hash=arguments.get("receipt")))
 
@@ -95,7 +94,6 @@ def classify(store: FeedbackStore, arguments: Mapping[str, Any], actor: str | No
 def answer(store: FeedbackStore, arguments: Mapping[str, Any], actor: str | None) -> dict[str, Any]:
     """Give feedback a status and an answer and return it."""
     row, said = _followed(store, arguments), arguments.get("answer") or ""
-    _check_marking(said, "answer")
     status = FeedbackStatus(arguments["status"])
     return shown(usecases.answer(store, row, status, said, Change(store.work.now, actor)))
 
@@ -125,7 +123,6 @@ def status(store: FeedbackStore, arguments: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _added(store: FeedbackStore, row: Row, text: str, actor: str | None) -> dict[str, Any]:
-    _check_marking(text, "text")
     return _status(usecases.add_information(store, row, text, Change(store.work.now, actor)))
 
 
@@ -148,8 +145,3 @@ def _followed(store: FeedbackStore, arguments: Mapping[str, Any]) -> Row:
     if not rules.may_follow_up(row, arguments.get("scope") or {}):
         raise RuleBroken("only whoever follows it up may do this", field="feedback_id")
     return row
-
-
-def _check_marking(text: str, field: str) -> None:
-    if marking := rules.marking_of(text):
-        raise RuleBroken(rules.marking_advice(marking), field=field)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,21 +26,6 @@ _NEXT: Mapping[FeedbackStatus, frozenset[FeedbackStatus]] = {
     # What is resolved is taken up again before anything else can become of it.
     FeedbackStatus.RESOLVED: frozenset({FeedbackStatus.ACCEPTED}),
 }
-
-# A marking is what a document of a security level carries: the word with its star (机密★1年), in brackets, after
-# 密级, or alone on a line. The bare word within a sentence is everyday language (商业秘密培训).
-_LEVEL = r"(?P<{0}>绝密|机密|秘密)"
-_MARKING = re.compile(
-    "|".join(
-        (
-            _LEVEL.format("star") + r"\s*[★☆]",
-            r"[【\[(（〔「『《]\s*" + _LEVEL.format("bracket") + r"\s*[】\])）〕」』》]",
-            r"密\s*级\s*[:：为是]?\s*" + _LEVEL.format("labelled"),
-            r"^[\s:：*#>-]*" + _LEVEL.format("alone") + r"[\s:：!！.。*]*$",
-        )
-    ),
-    re.MULTILINE,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,17 +127,3 @@ def may_follow_up(feedback: Mapping[str, object], scope: Mapping[str, object]) -
 def is_person(number: object, scope: Mapping[str, object]) -> bool:
     """Tell whether a caller is the person of this number; nobody is nobody."""
     return number is not None and number == scope.get("person")
-
-
-def marking_of(text: str) -> str | None:
-    """Return the security level that a text is marked with (秘密, 机密 or 绝密), or None.
-
-    Source: S6 (marked text is refused with advice); forms of the marking after GB/T 9704-2012, 7.2.2.
-    """
-    found = _MARKING.search(text)
-    return next(level for level in found.groupdict().values() if level) if found else None
-
-
-def marking_advice(marking: str) -> str:
-    """Return what somebody is told who sent a marked text."""
-    return f"内容标有“{marking}”,本系统不得处理涉密信息:请删去涉密内容后再提交,或按保密规定另行报送"

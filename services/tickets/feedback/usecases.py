@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from contracts.gateway import FeedbackSubmitted
+from contracts.markings import advice_on, marking_in
 from contracts.tickets import FeedbackAnswered, FeedbackAssigned, FeedbackReceived
 from contracts.words import FeedbackClass, FeedbackStatus
 from eventkit.errors import BadMessage, RuleBroken
@@ -97,8 +98,8 @@ def take_in_event(
     externalref: str | None,
 ) -> None:
     """Keep what another system sent. Raises BadMessage for a text with a security marking."""
-    if marking := rules.marking_of(said.text):
-        raise BadMessage(rules.marking_advice(marking), field="text")
+    if marking := marking_in(said.text):
+        raise BadMessage(advice_on(marking), field="text")
     key = f"{source} {externalref}" if externalref else None
     anonymous = said.author is None
     change = replace(change, actor=source) if anonymous else change

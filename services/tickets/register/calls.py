@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
-from contracts.markings import ADVICE, marked_field
 from eventkit.errors import NotFound, RuleBroken
 
 if TYPE_CHECKING:
@@ -92,6 +91,4 @@ def _checked(given: Mapping[str, Any]) -> _Entry:
         raise RuleBroken(reason, field=path.rstrip("`") or missing) from None
     if entry.kind == "risk" and entry.likelihood is None:
         raise RuleBroken("a risk has one", field="likelihood")
-    if marked := marked_field(entry):
-        raise RuleBroken(f"{marked[1]}：{ADVICE}", field=marked[0])
     return entry

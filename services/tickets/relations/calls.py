@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from contracts.markings import ADVICE, marking_in
 from eventkit.errors import NotFound, RuleBroken
 from services.tickets.calls import shown, visible
 from services.tickets.relations import usecases
@@ -86,8 +85,6 @@ def put_quick_text(store: TicketStore, arguments: Mapping[str, Any], actor: str 
     """Write a quick text; an empty one is taken away. Raises RuleBroken for an unknown variable."""
     body = str(arguments["body"])
     check_variables(body)
-    if marking := marking_in(body):
-        raise RuleBroken(f"{marking}：{ADVICE}", field="body")
     store.relations.put_quick_text(str(arguments["name"]), body, store.work.now, actor)
     return {"name": arguments["name"], "body": body}
 
