@@ -20,6 +20,18 @@ AWAITING = frozenset(
         TicketState.AWAITING_EVIDENCE,
     }
 )
+_WORKING = AWAITING | {TicketState.IN_PROGRESS}
+_NEXT: Mapping[TicketState, frozenset[TicketState]] = {
+    **dict.fromkeys((TicketState.NEW, *_WORKING), _WORKING | FINISHED),
+    TicketState.RESOLVED: _WORKING | {TicketState.CLOSED},
+    # What is closed is reopened before anything else can become of it.
+    TicketState.CLOSED: _WORKING,
+}
+
+
+def step_problem(before: TicketState, after: TicketState) -> str | None:
+    """Return why a ticket cannot go from one state to another; None when it can."""
+    return None if after in _NEXT[before] else f"a ticket that is {before} cannot become {after}"
 
 
 def is_begun(state: TicketState | str) -> bool:

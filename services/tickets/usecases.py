@@ -20,6 +20,7 @@ from contracts.tickets import (
 from contracts.words import Secrecy, TicketState
 from eventkit.envelope import new_id
 from eventkit.errors import BadMessage, RuleBroken
+from services.tickets import rules
 from services.tickets.closing.waiting import expect_answer, expect_no_answer
 from services.tickets.duty import usecases as duty
 from services.tickets.relations.children import open_children
@@ -197,10 +198,15 @@ def _comment(
 
 
 def enter(store: TicketStore, policy: Policy, row: Row, state: TicketState, change: Change, *, reason: str = "") -> Row:
-    """Bring a ticket into a state, with its clocks, and tell what that means."""
+    """Bring a ticket into a state, with its clocks, and tell what that means; the state it has changes nothing.
+
+    Raises RuleBroken for a step that no ticket takes; another desk's log, which is history, may leave steps out.
+    """
     before = TicketState(row["state"])
     if state is before:
         return row
+    if not change.history and (problem := rules.step_problem(before, state)):
+        raise RuleBroken(problem, field="state")
     if state in FINISHED and not change.history and (children := open_children(store, row)):
         raise RuleBroken(f"its children are not finished: {', '.join(children)}", field="state")
     told = {"before": str(before), "after": str(state), "reason": reason}

@@ -71,6 +71,28 @@ def test_who_sees_a_ticket(scope: dict[str, object], visible: bool) -> None:
     assert rules.is_visible(ticket, scope) is visible
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "can_go"),
+    [
+        ("new", "in_progress", True),
+        ("new", "awaiting_vendor", True),
+        ("new", "resolved", True),
+        ("in_progress", "closed", True),
+        ("in_progress", "new", False),
+        ("awaiting_user", "awaiting_evidence", True),
+        ("awaiting_user", "new", False),
+        ("resolved", "closed", True),
+        ("resolved", "in_progress", True),
+        ("resolved", "new", False),
+        ("closed", "awaiting_user", True),
+        ("closed", "resolved", False),
+        ("closed", "new", False),
+    ],
+)
+def test_which_state_may_follow_which(before: str, after: str, can_go: bool) -> None:
+    assert (rules.step_problem(TicketState(before), TicketState(after)) is None) is can_go
+
+
 def test_people_see_three_states() -> None:
     assert [
         rules.state_text(state) for state in (TicketState.NEW, TicketState.AWAITING_VENDOR, TicketState.CLOSED)

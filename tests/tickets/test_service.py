@@ -96,6 +96,46 @@ def test_an_update_of_an_unknown_ticket_is_kept_as_dead_with_the_reason(tickets:
     assert "no ticket 'ERP-9'" in reason[0].reason
 
 
+@pytest.mark.parametrize("state", [TicketState.RESOLVED, TicketState.NEW])
+def test_an_update_into_a_state_that_cannot_follow_is_kept_as_dead_and_changes_nothing(
+    tickets: Desk, state: TicketState
+) -> None:
+    closed = update("ERP-1", 2, state=TicketState.CLOSED)
+    tickets.publish(asked("ERP-1"), closed, update("ERP-1", 3, state=state, comment="再试", priority=1))
+    tickets.start()
+    [row] = eventually(lambda: tickets.rows("select reason from eventkit.held_event where state = 'dead'"))
+    assert row.reason == f"BadMessage: state: a ticket that is closed cannot become {state}"
+    [ticket] = tickets.rows("select state, priority, closed_at = resolved_at as at_once from ticket")
+    assert (ticket.state, ticket.priority, ticket.at_once) == ("closed", 3, True)
+    assert types(tickets)[-2:] == ["ticket.resolved", "ticket.closed"]
+    assert tickets.one("select count(*) from eventkit.timer where kind = 'silence'") == 0
+
+
+def test_an_update_into_the_state_that_a_ticket_has_changes_nothing(tickets: Desk) -> None:
+    tickets.publish(
+        asked("ERP-1"),
+        *(update("ERP-1", sequence, state=TicketState.RESOLVED) for sequence in (2, 3)),
+        *(update("ERP-1", sequence, state=TicketState.CLOSED) for sequence in (4, 5)),
+        update("ERP-1", 6, comment="谢谢"),
+    )
+    tickets.start()
+    eventually(lambda: "ticket.commented" in types(tickets))
+    assert types(tickets)[-3:] == ["ticket.resolved", "ticket.closed", "ticket.commented"]
+    assert tickets.one("select count(*) from eventkit.held_event") == 0
+
+
+def test_another_desks_log_may_leave_steps_out(tickets: Desk) -> None:
+    then = datetime(2016, 3, 1, 9, 0, tzinfo=UTC)
+    states = (TicketState.CLOSED, TicketState.RESOLVED, TicketState.NEW)
+    tickets.publish(
+        asked("INC1", time=then, history=True),
+        *(update("INC1", n, state=state, time=then, history=True) for n, state in enumerate(states, 2)),
+    )
+    tickets.start()
+    eventually(lambda: "ticket.reopened" in types(tickets))
+    assert tickets.one("select state from ticket") == "new"
+
+
 def test_a_clock_warns_and_breaches_once_each_when_time_runs_out(tickets: Desk) -> None:
     # Given a ticket whose first response was due long ago by its own, believable time
     long_ago = datetime.now(UTC) - timedelta(minutes=14, seconds=59)
