@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -11,6 +12,7 @@ import pytest
 
 from eventkit.errors import NotFound, RuleBroken
 from tests.eventkit.desk import Desk, eventually
+from tests.tickets.rehearsal import Rehearsal, on
 from tests.tickets.stories import engineer, told, types
 
 
@@ -108,6 +110,17 @@ def test_silence_closes_after_so_many_workdays(desk_under: Callable[..., Desk], 
     eventually(lambda: "ticket.closed" in types(desk))
     last = call("ticket_changes", number=number)["items"][-1]
     assert (last["actor"], last["after"], last["reason"]) == (None, "closed", "no answer to the solution")
+
+
+def test_silence_lasts_as_many_workdays_as_the_regions_own_calendar_has_them(
+    desk_under: Callable[..., Desk], tmp_path: Path
+) -> None:
+    # A plant works around the clock from Monday to Saturday: two days are two nights too.
+    closing = {"default_group": "closing: {silence: 2 workdays, calendar: 5x8}\ndefault_group"}
+    desk = Rehearsal(desk_under(closing), tmp_path / "policy.yaml")
+    for region in ("华东", "工厂"):
+        desk.call("02 09:00", "resolve_ticket", number=desk.opened("02 08:30", region=region), solution="重启")
+    assert [one.due_at for one in desk.armed() if one.kind == "silence"] == [on("04 09:00")] * 2
 
 
 def test_a_ticket_that_was_reopened_is_not_closed_by_an_earlier_silence(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ from contracts.tickets import Target
 from contracts.words import Channel
 from eventkit.errors import BadSettings
 from services.tickets import settings
+from services.tickets.business_time.allowance import Allowance
+from services.tickets.business_time.files import SHIPPED as SHIPPED_CALENDARS
 from services.tickets.business_time.files import load_calendars
 from services.tickets.settings import Settings
-from services.tickets.sla.policy_file import read_policy, seconds_of
+from services.tickets.sla.policy_file import read_policy
 
 POLICY = Settings.from_env({}).policy
 SHIPPED = Path(settings.__file__).with_name("policy.yaml")
@@ -37,10 +40,8 @@ def ticket(**fields: Any) -> dict[str, Any]:
 def test_a_ticket_has_the_first_level_that_applies(
     fields: dict[str, Any], level: str, response_s: int, solution_s: int
 ) -> None:
-    found = POLICY.level_for(ticket(**fields))
-    priority = ticket(**fields)["priority"]
-    allowed = [found.goals[target].allowed_s[priority] for target in (Target.FIRST_RESPONSE, Target.SOLUTION)]
-    assert (found.name, *allowed) == (level, response_s, solution_s)
+    aims = [POLICY.aim_of(target, ticket(**fields)) for target in (Target.FIRST_RESPONSE, Target.SOLUTION)]
+    assert [(aim.level, aim.target_s) for aim in aims if aim] == [(level, response_s), (level, solution_s)]
 
 
 def test_mail_is_answered_in_clock_hours_and_solved_in_workdays() -> None:
@@ -59,6 +60,23 @@ def test_a_region_has_its_own_form_of_a_calendar() -> None:
     assert POLICY.calendar("5x8", "华东").name == "5x8"
 
 
+@pytest.mark.parametrize(("region", "days"), [(None, 3 * 8), ("新疆", 3 * 8), ("工厂", 3 * 24)])
+def test_a_workday_is_as_long_as_the_regions_own_calendar_has_it(region: str | None, days: int) -> None:
+    aim = POLICY.aim_of(Target.SOLUTION, ticket(channel="mail", region=region))
+    assert aim is not None
+    assert aim.target_s == days * 3600
+
+
+def test_workdays_are_refused_where_a_regions_own_calendar_has_none(tmp_path: Path) -> None:
+    calendars = tmp_path / "calendars"
+    shutil.copytree(SHIPPED_CALENDARS, calendars)
+    (calendars / "fair.yaml").write_text(
+        'base: 5x8\nregion: 展会\nweek: {mon-fri: []}\nopen: {2026-03-07: [["09:00", "12:00"]]}\n'
+    )
+    with pytest.raises(BadSettings, match="silence: '3 workdays': calendar 'fair' has no workdays"):
+        read_policy(SHIPPED, load_calendars(calendars))
+
+
 def test_a_clock_whose_calendar_was_taken_away_is_reckoned_by_the_last_level() -> None:
     assert POLICY.calendar("gone", None).name == "7x8"
 
@@ -68,13 +86,13 @@ def test_a_clock_whose_calendar_was_taken_away_is_reckoned_by_the_last_level() -
     [("30m", 1800), ("4h", 14400), ("1h30m", 5400), ("90s", 90), ("3 workdays", 86400), ("1 workday", 28800)],
 )
 def test_a_span_is_read(span: str, seconds: int) -> None:
-    assert seconds_of(span, 8 * 3600) == seconds
+    assert Allowance.read(span).in_s(POLICY.calendar("5x8", None)) == seconds
 
 
 @pytest.mark.parametrize("span", ["", "0m", "4", "4 hours", "-1h", "h", "1.5h"])
 def test_what_is_no_span_is_refused(span: str) -> None:
     with pytest.raises(ValueError, match="30m"):
-        seconds_of(span, 8 * 3600)
+        Allowance.read(span)
 
 
 @pytest.mark.parametrize(

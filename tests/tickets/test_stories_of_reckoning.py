@@ -11,10 +11,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from contracts.tickets import Target
+from services.tickets.business_time.allowance import Allowance
 from services.tickets.business_time.calendar import Calendar, Edge
 from services.tickets.business_time.files import load_calendars, read_calendars
 from services.tickets.sla.clock import Clock, OnChange
-from services.tickets.sla.policy_file import seconds_of
 
 CHINA = ZoneInfo("Asia/Shanghai")
 OFFICE = load_calendars().of("5x8")
@@ -97,8 +97,8 @@ def test_a_month_is_no_span_and_thirty_workdays_are_thirty_workdays() -> None:
     # GLPI, by its own remark in Calendar.php: a month is taken for thirty working days. Here nobody can write one down.
     for month in ("1 month", "1M", "1mo"):
         with pytest.raises(ValueError, match="is not a span"):
-            seconds_of(month, OFFICE.usual_day_s)
-    assert begun("03-02 08:30", seconds_of("30 workdays", OFFICE.usual_day_s) / HOUR_S).due_at == on("04-13 18:00")
+            Allowance.read(month)
+    assert begun("03-02 08:30", Allowance.read("30 workdays").in_s(OFFICE) / HOUR_S).due_at == on("04-13 18:00")
 
 
 def test_a_yearly_closure_that_spans_new_year_closes_both_ends_of_it() -> None:
@@ -166,9 +166,7 @@ def test_excluded_days_make_a_wait_longer() -> None:
     # django-helpdesk: from the days of a wait those that are excluded are taken away, so that it ends sooner.
     plain = kept(week={"mon-fri": [["09:00", "17:00"]]})
     excluding = kept(week={"mon-fri": [["09:00", "17:00"]]}, closed=["2026-03-03", "2026-03-04"])
-    waits = [
-        begun("03-02 12:00", seconds_of("3 workdays", one.usual_day_s) / HOUR_S, one) for one in (plain, excluding)
-    ]
+    waits = [begun("03-02 12:00", Allowance.read("3 workdays").in_s(one) / HOUR_S, one) for one in (plain, excluding)]
     assert [clock.due_at for clock in waits] == [on("03-05 12:00"), on("03-09 12:00")]
 
 

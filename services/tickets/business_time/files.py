@@ -35,6 +35,10 @@ class Calendars:
             raise BadSettings(f"no calendar {name!r}: there are {', '.join(sorted(self.named)) or 'none'}")
         return found
 
+    def forms_of(self, name: str) -> list[Calendar]:
+        """Return a calendar and its regions' own forms."""
+        return [self.named[name], *(form for (base, _), form in self.regional.items() if base == name)]
+
 
 def read_calendars(definitions: Mapping[str, object]) -> tuple[Calendars, list[Fault]]:
     """Return the calendars that are right, and what is wrong with the others.

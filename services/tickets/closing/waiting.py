@@ -17,7 +17,7 @@ def expect_answer(store: TicketStore, policy: Policy, row: Row, change: Change) 
     if change.history:
         return
     calendar = policy.calendar(policy.closing.calendar, row["region"])
-    due_at = calendar.due(change.moment, timedelta(seconds=policy.closing.silence_s)).at
+    due_at = calendar.due(change.moment, timedelta(seconds=policy.closing.silence.in_s(calendar))).at
     # Without a pause, a target always falls due.
     assert due_at is not None
     payload = {"number": row["number"], "cycle": cycle_of(row)}

@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from contracts.tickets import SlaBreached, Target
-from services.tickets.business_time.calendar import Calendar
+from contracts.tickets import SlaBreached
 from services.tickets.sla import usecases
 from services.tickets.sla.clock import Clock, OnChange
 from services.tickets.sla.policy import Policy
@@ -36,27 +35,13 @@ def moves_of(policy: Policy, row: Row, clocks: Sequence[Clock], now: datetime) -
     for clock in clocks:
         if clock.stopped_at is not None:
             continue
-        wanted = _wanted(policy, row, clock)
-        if wanted is None:
+        aim = policy.aim_of(clock.target, row)
+        if aim is None:
             yield Move(row["number"], clock, clock.ended(now), misses=False)
             continue
-        after = clock.restated(*wanted, OnChange.FROM_START, now)
+        after = clock.restated(*aim, OnChange.FROM_START, now)
         if (after.due_at, after.target_s) != (clock.due_at, clock.target_s):
             yield Move(row["number"], clock, after, after.is_missed(now) and not clock.is_missed(now))
-
-
-def _wanted(policy: Policy, row: Row, clock: Clock) -> tuple[int, Calendar, str] | None:
-    """Return target, calendar and level of a clock under a policy; None when it has no such target any more."""
-    if clock.target is Target.INTERNAL:
-        own = policy.support.get(row["support_level"])
-        if own is None or own.allowed_s is None:
-            return None
-        return own.allowed_s, policy.calendar(own.calendar, row["region"]), clock.level
-    level = policy.level_for(row)
-    goal = level.goals.get(clock.target)
-    if goal is None:
-        return None
-    return goal.allowed_s[row["priority"]], policy.calendar(goal.calendar, row["region"]), level.name
 
 
 def apply(store: TicketStore, policy: Policy, row: Row, now: datetime) -> list[Move]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from contracts.tickets import Target
 from contracts.words import TicketState
+from services.tickets.business_time.allowance import Allowance
 from services.tickets.business_time.calendar import Calendar
 from services.tickets.business_time.files import Calendars
 from services.tickets.request_types import RequestType
@@ -32,9 +33,9 @@ MATCHED = (
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """One target of a level. allowed_s: open seconds by priority. calendar: the name of what they are counted in."""
+    """One target of a level. allowed: by priority. calendar: the name of what it is counted in."""
 
-    allowed_s: Mapping[int, int]
+    allowed: Mapping[int, Allowance]
     calendar: str
 
 
@@ -96,12 +97,12 @@ class Assigning:
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """How a resolved ticket ends (T5). silence_s: open seconds of `calendar` after which no answer closes it.
+    """How a resolved ticket ends (T5). silence: open time of `calendar` after which no answer closes it.
 
     follow_up_at_most: a rating up to this opens a follow-up.
     """
 
-    silence_s: int
+    silence: Allowance
     calendar: str
     follow_up_at_most: int
 
@@ -110,13 +111,21 @@ class Closing:
 class SupportLevel:
     """One level of support (T4). group: who works there; None keeps the ticket's own. auto: a miss escalates.
 
-    allowed_s: its own target, in open seconds of `calendar`; None without one.
+    allowed: its own target, in open time of `calendar`; None without one.
     """
 
     group: str | None
-    allowed_s: int | None
+    allowed: Allowance | None
     calendar: str
     auto: bool
+
+
+class Aim(NamedTuple):
+    """What a clock of a ticket measures. target_s: open seconds of `calendar`. level: the service level's name."""
+
+    target_s: int
+    calendar: Calendar
+    level: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +152,22 @@ class Policy:
     def level_for(self, ticket: Mapping[str, Any]) -> ServiceLevel:
         """Return the first level that applies; the last one has no conditions."""
         return next(level for level in self.levels if level.applies_to(ticket))
+
+    def aim_of(self, target: Target, ticket: Mapping[str, Any]) -> Aim | None:
+        """Return what a clock of a ticket measures; None when the ticket has no such target.
+
+        Workdays are as long as the calendar has them in which this ticket is counted, its region's own among them.
+        """
+        if target is Target.INTERNAL:
+            own, name = self.support.get(ticket["support_level"]), f"support {ticket['support_level']}"
+            return None if own is None else self._aim(own.allowed, own.calendar, name, ticket)
+        level = self.level_for(ticket)
+        goal = level.goals.get(target)
+        return None if goal is None else self._aim(goal.allowed[ticket["priority"]], goal.calendar, level.name, ticket)
+
+    def _aim(self, allowed: Allowance | None, calendar: str, level: str, ticket: Mapping[str, Any]) -> Aim | None:
+        counted_in = self.calendar(calendar, ticket["region"])
+        return None if allowed is None else Aim(allowed.in_s(counted_in), counted_in, level)
 
     def level_named(self, name: str, ticket: Mapping[str, Any]) -> ServiceLevel:
         """Return a level by name; one that the file does not have any more is replaced by what applies now."""

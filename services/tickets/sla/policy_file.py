@@ -12,6 +12,7 @@ import msgspec
 from contracts.tickets import Target
 from contracts.words import Channel, Secrecy, TicketState
 from eventkit.errors import BadSettings
+from services.tickets.business_time.allowance import Allowance
 from services.tickets.business_time.files import Calendars
 from services.tickets.request_types import OwnField, RequestType
 from services.tickets.sla.clock import OnChange, OnReopen
@@ -29,8 +30,6 @@ from services.tickets.sla.policy import (
 _PRIORITIES = (1, 2, 3, 4)
 #: The fields of a goal beside the priorities: a span for all others, and the calendar.
 _ANY, _CALENDAR = "any", "calendar"
-_SPAN = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
-_WORKDAYS = re.compile(r"(\d+)\s*workdays?")
 _TARGETS = (Target.FIRST_RESPONSE, Target.NEXT_RESPONSE, Target.SOLUTION)
 #: The names that people write for fields of a ticket, where they differ from the table's.
 _FIELDS = {"group": "group_name"} | {name: name for name in MATCHED if name != "group_name"}
@@ -161,28 +160,28 @@ def _assigning(file: _PolicyFile, calendars: Calendars, faults: list[str]) -> As
 def _closing(file: _PolicyFile, calendars: Calendars, faults: list[str]) -> Closing:
     given = file.closing
     calendar = given.calendar or file.defaults.calendar or next(iter(sorted(calendars.named)))
-    silence_s = 0
+    silence = Allowance()
     if calendar not in calendars.named:
         faults.append(f"closing.calendar: no calendar {calendar!r}")
     else:
         try:
-            silence_s = seconds_of(given.silence, calendars.named[calendar].usual_day_s)
+            silence = _allowance(given.silence, calendar, calendars)
         except ValueError as error:
             faults.append(f"closing.silence: {error}")
-    return Closing(silence_s, calendar, given.follow_up_at_most)
+    return Closing(silence, calendar, given.follow_up_at_most)
 
 
 def _support(level: int, given: _Support, file: _PolicyFile, calendars: Calendars, faults: list[str]) -> SupportLevel:
     calendar = given.calendar or file.defaults.calendar or next(iter(sorted(calendars.named)))
-    allowed_s = None
+    allowed = None
     if calendar not in calendars.named:
         faults.append(f"support.{level}.calendar: no calendar {calendar!r}")
     elif given.target is not None:
         try:
-            allowed_s = seconds_of(given.target, calendars.named[calendar].usual_day_s)
+            allowed = _allowance(given.target, calendar, calendars)
         except ValueError as error:
             faults.append(f"support.{level}.target: {error}")
-    return SupportLevel(given.group, allowed_s, calendar, given.auto)
+    return SupportLevel(given.group, allowed, calendar, given.auto)
 
 
 def _request_type(name: str, given: _RequestType, faults: list[str]) -> RequestType:
@@ -223,17 +222,13 @@ def _order_faults(levels: list[ServiceLevel]) -> Iterator[str]:
     )
 
 
-def seconds_of(span: str, day_s: int) -> int:
-    """Return the seconds of a span such as 30m, 1h30m or 3 workdays, each of `day_s`. Raises ValueError."""
-    if days := _WORKDAYS.fullmatch(span.strip()):
-        seconds = int(days[1]) * day_s
-    else:
-        found = _SPAN.fullmatch(span.strip())
-        hours, minutes, rest = found.groups(default="0") if found else ("0", "0", "0")
-        seconds = int(hours) * 3600 + int(minutes) * 60 + int(rest)
-    if seconds <= 0:
-        raise ValueError(f"{span!r} is not a span such as 30m, 4h, 1h30m or 3 workdays")
-    return seconds
+def _allowance(span: str, calendar: str, calendars: Calendars) -> Allowance:
+    """Return what a span allows. Raises ValueError for one that a calendar, or a region's form of it, cannot count."""
+    allowance = Allowance.read(span)
+    for one in calendars.forms_of(calendar):
+        if allowance.in_s(one) <= 0:
+            raise ValueError(f"{span!r}: calendar {one.name!r} has no workdays")
+    return allowance
 
 
 class _LevelReader:
@@ -282,10 +277,9 @@ class _LevelReader:
             known = ", ".join(sorted(self._calendars.named))
             self._wrong(f"{target}.calendar", f"no calendar {calendar!r}: there are {known}")
             return None
-        day_s = self._calendars.named[calendar].usual_day_s
-        return Goal(self._by_priority(target, spans, day_s), calendar)
+        return Goal(self._by_priority(target, spans, calendar), calendar)
 
-    def _by_priority(self, target: Target, spans: Mapping[str, str], day_s: int) -> dict[int, int]:
+    def _by_priority(self, target: Target, spans: Mapping[str, str], calendar: str) -> dict[int, Allowance]:
         known = {_ANY, *map(str, _PRIORITIES)}
         if unknown := set(spans) - known:
             self._wrong(str(target), f"{', '.join(sorted(unknown))} is not one of {', '.join(sorted(known))}, calendar")
@@ -296,7 +290,7 @@ class _LevelReader:
                 self._wrong(str(target), f"priority {priority} has no span, and there is no `any`")
                 continue
             try:
-                allowed[priority] = seconds_of(span, day_s)
+                allowed[priority] = _allowance(span, calendar, self._calendars)
             except ValueError as error:
                 self._wrong(str(target), str(error))
         return allowed

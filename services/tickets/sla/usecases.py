@@ -98,13 +98,8 @@ def _begun(
     policy: Policy, row: Row, target: Target, cycle: int, moment: datetime, *, spent_s: float = 0.0
 ) -> Clock | None:
     """Return a clock that runs from a moment on; None when the ticket's level has no such target."""
-    level = policy.level_for(row)
-    goal = level.goals.get(target)
-    if goal is None:
-        return None
-    calendar = policy.calendar(goal.calendar, row["region"])
-    allowed_s = goal.allowed_s[row["priority"]]
-    return Clock.started(target, cycle, moment, allowed_s, calendar, level.name, spent_s=spent_s)
+    aim = policy.aim_of(target, row)
+    return None if aim is None else Clock.started(target, cycle, moment, *aim, spent_s=spent_s)
 
 
 def restate(store: TicketStore, policy: Policy, row: Row, change: Change) -> Row:
@@ -116,17 +111,13 @@ def restate(store: TicketStore, policy: Policy, row: Row, change: Change) -> Row
     level = policy.level_for(row)
     known = {clock.target: clock for clock in clocks_of(store, policy, row)}
     for target, clock in known.items():
-        goal = level.goals.get(target)
         if clock.stopped_at is not None or target is Target.INTERNAL:
             continue
-        if goal is None:
+        aim = policy.aim_of(target, row)
+        if aim is None:
             row = end(store, policy, row, clock, change, reason=level.name)
-            continue
-        calendar = policy.calendar(goal.calendar, row["region"])
-        allowed_s = goal.allowed_s[row["priority"]]
-        if (allowed_s, calendar.name, level.name) != (clock.target_s, clock.calendar.name, clock.level):
-            how = level.on_change
-            row = put(store, policy, row, clock.restated(allowed_s, calendar, level.name, how, change.moment), change)
+        elif (aim.target_s, aim.calendar.name, aim.level) != (clock.target_s, clock.calendar.name, clock.level):
+            row = put(store, policy, row, clock.restated(*aim, level.on_change, change.moment), change)
     if row["state"] not in FINISHED:
         if row["reopen_count"] == 0 or level.on_reopen is not OnReopen.NONE:
             row = _begin(store, policy, row, Target.SOLUTION, _cycle(row), known, change)
@@ -164,13 +155,8 @@ def level_changed(store: TicketStore, policy: Policy, row: Row, change: Change) 
     before = store.clock_row(row["number"], Target.INTERNAL, last) if last else None
     if before is not None:
         row = stop(store, policy, row, clock_of(before, policy), change)
-    level = policy.support.get(row["support_level"])
-    if level is None or level.allowed_s is None:
-        return row
-    calendar = policy.calendar(level.calendar, row["region"])
-    name = f"support {row['support_level']}"
-    clock = Clock.started(Target.INTERNAL, row["support_cycle"], change.moment, level.allowed_s, calendar, name)
-    return put(store, policy, row, clock, change)
+    clock = _begun(policy, row, Target.INTERNAL, row["support_cycle"], change.moment)
+    return _put_any(store, policy, row, clock, change)
 
 
 def is_matched(fields: Mapping[str, Any]) -> bool:
