@@ -142,8 +142,10 @@ class TicketsService(DeskCalls):
             support.overdue(self.store, self.settings.policy, timer.payload["number"], Change(self.store.work.now))
 
     def load_queues(self, timers: Sequence[Timer]) -> None:
-        """Lock the tickets that wait: subject first."""
-        self.store.waiting_in([timer.key for timer in timers])
+        """Lock the tickets that wait, subject first, then what the people of their groups hold."""
+        groups = sorted(timer.key for timer in timers)
+        self.store.waiting_in(groups)
+        self.store.duty.preload(groups)
 
     @fires("draw", preload="load_queues", emits=(facts.TicketAssigned,))
     def on_draw(self, timer: Timer) -> None:
@@ -151,9 +153,11 @@ class TicketsService(DeskCalls):
         duty.draw(self.store, self.settings.policy, timer.key, Change(self.store.work.now))
 
     def load_unbegun(self, timers: Sequence[Timer]) -> None:
-        """Lock the tickets that may be evened out: subject first."""
-        for timer in timers:
-            self.store.open_tickets_in(timer.key)
+        """Lock the tickets that may be evened out, subject first, then what the people of their groups hold."""
+        groups = sorted(timer.key for timer in timers)
+        for group in groups:
+            self.store.open_tickets_in(group)
+        self.store.duty.preload(groups)
 
     @fires("even_out", preload="load_unbegun", emits=(facts.TicketAssigned,))
     def on_even_out(self, timer: Timer) -> None:

@@ -181,7 +181,7 @@ class TicketStore:
         return list(self.work.connection.execute(statement.order_by(ticket.c.number).limit(limit)).scalars())
 
     def preload_groups(self, groups: Collection[str]) -> None:
-        """Read in four statements who may hold the tickets of groups, and in which of them tickets wait."""
+        """Read in few statements who may hold the tickets of groups, and in which of them tickets wait."""
         if groups:
             self.duty.preload(groups)
             self._read_queues(groups)
@@ -262,6 +262,8 @@ FORGET = (
     "update ticket set mail_from = null where mail_from = (select email from person where employee_number = :number)",
     "update register_entry set owner = '' where owner = :number",
     "delete from person where employee_number = :number",
+    "update person_load set given_on = null, given_count = 0, given_at = null where person = :number",
+    "delete from person_load where person = :number and open_count = 0",
     "update ticket set description = '', fields = '{}' where requester = :number",
     "update ticket set watchers = array_remove(watchers, :number) where :number = any(watchers)",
     "update ticket_comment set body = '' where actor = :number",

@@ -18,7 +18,6 @@ from sqlalchemy import (
     Text,
     and_,
     delete,
-    func,
     insert,
     select,
 )
@@ -26,14 +25,13 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from eventkit.work import Row, Rows, Work
 from services.tickets.duty.assignment import Assignment, Candidate, away_of
+from services.tickets.duty.loads import Load, Loads
 from services.tickets.duty.roster import Gap, Post, Roster, Shift, Span, Swap
-from services.tickets.tables import OPEN, metadata, person, ticket
+from services.tickets.tables import metadata, person
 
 _moment = DateTime(timezone=True)
 #: A group whose last shift ended longer ago than this keeps no roster any more: everybody counts as on duty.
 _ROSTER_KEPT = timedelta(days=7)
-#: Ties go to who was given fewer in this span.
-_TURN = timedelta(hours=24)
 
 shift = Table(
     "duty_shift",
@@ -90,19 +88,6 @@ assignment = Table(
     comment="Why each ticket was given to whom (T3)",
 )
 
-_HELD = (
-    select(func.count())
-    .where(ticket.c.assignee == person.c.employee_number, OPEN)
-    .correlate(person)
-    .scalar_subquery()
-    .label("held")
-)
-
-
-def _given(what: Any, since: datetime) -> Any:
-    condition = and_(assignment.c.person == person.c.employee_number, assignment.c.at >= since)
-    return select(what).where(condition).correlate(person).scalar_subquery()
-
 
 class DutyStore:
     """What one transaction sees and changes of duty. people: this transaction's view of them."""
@@ -116,35 +101,27 @@ class DutyStore:
         self._engineers: dict[str, list[Row]] = {}
         self._recent: dict[tuple[Table, str], list[Any]] = {}
         self._rosters: dict[str, Roster] = {}
-        # How many open tickets people held when they were read, and what this transaction has changed about that.
-        self._held: dict[str, int] = {}
-        self._moves: dict[str, int] = {}
-        self._given_here: dict[str, tuple[int, datetime]] = {}
+        self._loads = Loads(work)
+        self.moved = self._loads.moved
         self.changed_people: set[str] = set()
 
     def preload(self, groups: Collection[str]) -> None:
-        """Read in three statements who may hold the tickets of groups, and their rosters."""
+        """Read in few statements who may hold the tickets of groups, and their rosters; and lock what they hold."""
         self._read_engineers(groups)
         for table in (shift, swap):
             self._read_recent(table, groups)
+        self._loads.lock([row["employee_number"] for group in groups for row in self._engineers[group]])
 
     def candidates(self, group: str, level: int, moment: datetime, default_capacity: int) -> list[Candidate]:
-        """Return everybody who may ever hold this group's tickets, as they are at a moment."""
+        """Return everybody who may ever hold this group's tickets, as they are at a moment.
+
+        Until this transaction ends nobody else can give them anything, so that they stay as they are.
+        """
         engineers = self.engineers_of(group)
         on_duty = self._on_duty(Post(group, level), moment, engineers)
+        self._loads.lock([row["employee_number"] for row in engineers])
         return [
-            Candidate(
-                person=(number := row["employee_number"]),
-                groups=row["groups"],
-                open_count=self._held.get(number, 0) + self._moves.get(number, 0),
-                capacity=default_capacity if row["capacity"] is None else row["capacity"],
-                skills=row["skills"],
-                active=row["active"],
-                away=row["away_spans"],
-                on_duty=on_duty is None or number in on_duty,
-                given_count=row["given_count"] + self._given_here.get(number, (0, moment))[0],
-                given_at=self._given_here[number][1] if number in self._given_here else row["given_at"],
-            )
+            _candidate(row, self._loads.of(row["employee_number"], moment), on_duty, default_capacity)
             for row in engineers
         ]
 
@@ -157,41 +134,14 @@ class DutyStore:
         stored = [row for row in self._engineers[group] if row["employee_number"] not in self.changed_people]
         changed = (self._people.get(number) for number in sorted(self.changed_people))
         fresh = [row for row in changed if row is not None and row["is_engineer"] and group in row["groups"]]
-        for row in fresh:
-            self._count_held(row["employee_number"])
-        return stored + [{"given_count": 0, "given_at": None, "away_spans": away_of(row), **row} for row in fresh]
+        return stored + [{**row, "away_spans": away_of(row)} for row in fresh]
 
     def _read_engineers(self, groups: Collection[str]) -> None:
-        since = self.work.now - _TURN
-        columns = (
-            person,
-            _HELD,
-            _given(func.count(), since).label("given_count"),
-            _given(func.max(assignment.c.at), since).label("given_at"),
-        )
-        statement = select(*columns).where(person.c.groups.overlap(list(groups)), person.c.is_engineer)
+        statement = select(person).where(person.c.groups.overlap(list(groups)), person.c.is_engineer)
         found = [dict(row) for row in self.work.connection.execute(statement).mappings()]
-        # What this transaction has changed since is counted from what was read first.
-        self._held = {row["employee_number"]: row.pop("held") for row in found} | self._held
         engineers = [{**row, "away_spans": away_of(row)} for row in found]
         for group in groups:
             self._engineers[group] = [row for row in engineers if group in row["groups"]]
-
-    def _count_held(self, number: str) -> None:
-        if number not in self._held:
-            statement = select(func.count()).where(ticket.c.assignee == number, OPEN)
-            self._held[number] = self.work.connection.execute(statement).scalar() or 0
-
-    def moved(self, before: str | None, after: str | None) -> None:
-        """Keep the open counts right while tickets change hands within the transaction."""
-        self._move(before, -1)
-        self._move(after, 1)
-
-    def _move(self, employee_number: str | None, count: int) -> None:
-        if employee_number:
-            before = self._moves.get(employee_number, 0)
-            self._moves[employee_number] = before + count
-            self.work.on_undo(lambda: self._moves.update({employee_number: before}))
 
     def note(self, decided: Assignment, moment: datetime) -> None:
         """Keep why a ticket was given to somebody, or waits."""
@@ -214,17 +164,7 @@ class DutyStore:
             ],
         )
         if decided.person:
-            number = decided.person
-            before = self._given_here.get(number)
-            self._given_here[number] = ((before[0] if before else 0) + 1, moment)
-
-            def undo() -> None:
-                if before is None:
-                    del self._given_here[number]
-                else:
-                    self._given_here[number] = before
-
-            self.work.on_undo(undo)
+            self._loads.given(decided.person, moment)
 
     def assignments_of(self, number: str) -> list[Row]:
         """Return every assignment of a ticket, oldest first."""
@@ -328,6 +268,22 @@ class DutyStore:
         ]
         if rows:
             self.work.connection.execute(insert(gap), rows)
+
+
+def _candidate(row: Row, held: Load, on_duty: set[str] | None, default_capacity: int) -> Candidate:
+    number = row["employee_number"]
+    return Candidate(
+        person=number,
+        groups=row["groups"],
+        open_count=held.open_count,
+        capacity=default_capacity if row["capacity"] is None else row["capacity"],
+        skills=row["skills"],
+        active=row["active"],
+        away=row["away_spans"],
+        on_duty=on_duty is None or number in on_duty,
+        given_count=held.given_count,
+        given_at=held.given_at,
+    )
 
 
 def shift_of(row: Any) -> Shift:

@@ -1,0 +1,94 @@
+"""How many open tickets everybody holds and was given today: counts that the database keeps with the tickets."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Column, Date, DateTime, Integer, Table, Text, any_, select
+from sqlalchemy.dialects.postgresql import insert
+
+from eventkit.work import Work, array_of
+from services.tickets.tables import metadata
+
+load = Table(
+    "person_load",
+    metadata,
+    Column("person", Text, primary_key=True),
+    Column("open_count", Integer, nullable=False, server_default="0"),
+    Column("given_on", Date, comment="the day, by UTC, of which given_count is"),
+    Column("given_count", Integer, nullable=False, server_default="0"),
+    Column("given_at", DateTime(timezone=True)),
+    comment="What people hold and were given; triggers on ticket and assignment keep it, whoever writes there",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What somebody holds and was given. given_count: on the day asked for."""
+
+    open_count: int
+    given_count: int
+    given_at: datetime | None
+
+
+class Loads:
+    """What people hold, as one transaction sees it, with what it has changed about that itself."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._stored: dict[str, Any] = {}
+        self._moves: dict[str, int] = {}
+        self._given: dict[str, tuple[int, datetime]] = {}
+
+    def lock(self, people: Collection[str]) -> None:
+        """Read what people hold; until this transaction ends nobody else can give them anything.
+
+        The rows are locked in the order of their keys. What was read once stays as it is: it is locked.
+        """
+        wanted = sorted(set(people) - self._stored.keys())
+        if wanted and (missing := set(wanted) - self._read(wanted)):
+            begin = insert(load).values([{"person": person} for person in sorted(missing)])
+            self._work.connection.execute(begin.on_conflict_do_nothing())
+            self._read(sorted(missing))
+
+    def _read(self, people: list[str]) -> set[str]:
+        named = load.c.person == any_(array_of(load, "person", people))
+        statement = select(load).where(named).order_by(load.c.person).with_for_update()
+        found = {row["person"]: row for row in self._work.connection.execute(statement).mappings()}
+        self._stored |= found
+        return set(found)
+
+    def of(self, person: str, moment: datetime) -> Load:
+        """Return what somebody whose row is locked holds, and was given on the day of a moment."""
+        stored = self._stored[person]
+        count, at = self._given.get(person, (0, stored["given_at"]))
+        if stored["given_on"] == moment.astimezone(UTC).date():
+            count += stored["given_count"]
+        return Load(stored["open_count"] + self._moves.get(person, 0), count, at)
+
+    def moved(self, before: str | None, after: str | None) -> None:
+        """Keep the counts right while tickets change hands within the transaction."""
+        self._move(before, -1)
+        self._move(after, 1)
+
+    def _move(self, person: str | None, count: int) -> None:
+        if person:
+            before = self._moves.get(person, 0)
+            self._moves[person] = before + count
+            self._work.on_undo(lambda: self._moves.update({person: before}))
+
+    def given(self, person: str, moment: datetime) -> None:
+        """Know that somebody was given a ticket in this transaction."""
+        before = self._given.get(person)
+        self._given[person] = ((before[0] if before else 0) + 1, moment)
+
+        def undo() -> None:
+            if before is None:
+                del self._given[person]
+            else:
+                self._given[person] = before
+
+        self._work.on_undo(undo)

@@ -1,0 +1,182 @@
+"""What people hold is kept with the tickets: two transactions never give one place twice, and no count drifts (T3)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from itertools import count
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from contracts.gateway import AwaySpan, TicketUpdateRequested
+from contracts.words import TicketState
+from eventkit.errors import BadMessage, NotFound, RuleBroken
+from liaison.people import forget_in
+from services.tickets.migrations.versions.t0013_person_load import STATEMENTS
+from services.tickets.storage import FORGET
+from tests.eventkit.desk import Desk, eventually, reported
+from tests.seeds import FIXED_SEEDS, run_seed
+from tests.tickets.rehearsal import Rehearsal, on
+from tests.tickets.stories import asked
+from tests.tickets.test_duty import WITH_ROOM_FOR_ONE, engineer, holders
+
+SUPPORT = """assignment: {capacity: 3, even_out: true}
+support:
+  1: {target: 30m, auto: true}
+  2: {target: 2h, auto: true}
+  3: {group: 华南支持组, target: 1h}
+default_group"""
+PEOPLE = ("E1", "E2", "E3", "E4", "K1")
+KEPT = "select person, open_count from person_load where open_count <> 0"
+COUNTED = (
+    "select assignee, count(*) from ticket where state not in ('resolved', 'closed') and assignee is not null"
+    " group by assignee"
+)
+GIVEN_KEPT = "select person, given_on, given_count, given_at from person_load where given_count <> 0"
+GIVEN_COUNTED = (
+    "select distinct on (person) person, at::date as day, count(*), max(at) from assignment"
+    " where person is not null group by person, day order by person, day desc"
+)
+TRIGGERS = "person_load_opened, person_load_changed, person_load_given"
+
+
+def locked(desk: Desk) -> bool:
+    statement = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+    return bool(desk.one(statement))
+
+
+def test_two_tickets_that_come_at_once_do_not_both_take_the_last_place(
+    desk_under: Callable[..., Desk], tmp_path: Path
+) -> None:
+    desk = Rehearsal(desk_under(WITH_ROOM_FOR_ONE), tmp_path / "policy.yaml")
+    desk.receive("02 08:00", engineer("E1"))
+    desk.call("02 08:30", "resolve_ticket", number=desk.opened("02 08:30", region="华东"), solution="好了")
+    second = threading.Thread(target=desk.opened, args=("02 09:00",), kwargs={"region": "华东"})
+    with desk.work("02 09:00") as work:
+        arguments = {"title": "打不开", "region": "华东", "scope": {"kind": "all"}}
+        desk.desk.definition.methods["open_ticket"].call(work, arguments)
+        second.start()
+        eventually(lambda: locked(desk.desk) or not second.is_alive())
+    second.join()
+    assert holders(desk.desk) == ["E1", "E1", None]
+
+
+class Walk:
+    """Whatever can be done to a ticket or its people, in any order; a step that is refused changes nothing."""
+
+    def __init__(self, desk: Rehearsal, seed: int) -> None:
+        self.desk = desk
+        self.random = Random(seed)
+        self._versions = count(1)
+        self._moments = (f"{2 + minute // 600:02} {8 + minute % 600 // 60:02}:{minute % 60:02}" for minute in count())
+        self.now = next(self._moments)
+        self.refused = 0
+
+    def step(self) -> str:
+        """Do something and return what it was."""
+        self.now = next(self._moments)
+        steps = (self.comes, self.called, self.called, self.told, self.told, self.person, self.fires, self.forgotten)
+        step = self.random.choice(steps)
+        try:
+            return f"{step.__name__}: {step()}"
+        except (RuleBroken, BadMessage, NotFound):
+            self.refused += 1
+            return f"{step.__name__}: refused"
+
+    def comes(self) -> str:
+        who, region = self.random.choice([None, *PEOPLE]), self.random.choice(["华东", "华南"])
+        if self.random.random() < 0.5:
+            return self.desk.opened(self.now, region=region, assignee=who, requester="E7", department="财务部")
+        state = self.random.choice([TicketState.NEW, TicketState.IN_PROGRESS, TicketState.RESOLVED])
+        past = self.random.random() < 0.5
+        self.desk.receive(
+            self.now, asked(f"R{next(self._versions)}", time=on(self.now), state=state, assignee=who, history=past)
+        )
+        return f"event {state} {who} history={past}"
+
+    def called(self) -> str:
+        method, more = self.random.choice(
+            [
+                ("resolve_ticket", {"solution": "好了"}),
+                ("reopen_ticket", {"reason": "又坏了"}),
+                ("close_ticket", {}),
+                ("respond_ticket", {}),
+                ("escalate_ticket", {"reason": "难"}),
+                ("merge_ticket", {"into": self._number()}),
+                ("change_many", {"numbers": [self._number(), self._number()], "change": self._wish()}),
+                ("close_many", {"numbers": [self._number(), self._number()]}),
+                ("change_ticket", self._wish()),
+            ]
+        )
+        self.desk.call(self.now, method, **{"number": self._number()} | more)
+        return method
+
+    def told(self) -> str:
+        wish = self._wish() | {"state": self.random.choice(list(TicketState)), "number": self._number()}
+        past = self.random.random() < 0.3
+        update = TicketUpdateRequested(**wish)
+        self.desk.receive(
+            self.now, reported(update, wish["number"], next(self._versions), time=on(self.now), history=past)
+        )
+        return f"{update} history={past}"
+
+    def person(self) -> str:
+        begin = on(self.now)
+        away = (AwaySpan(begin_at=begin, end_at=begin + timedelta(hours=1)),) if self.random.random() < 0.3 else ()
+        groups = self.random.choice([("华东支持组",), ("华南支持组",), ("华东支持组", "华南支持组")])
+        who, active = self.random.choice(PEOPLE), self.random.random() < 0.7
+        roles = ("key_user",) if who == "K1" else ("engineer",)
+        more: dict[str, Any] = {"active": active, "groups": groups, "away": away, "roles": roles}
+        self.desk.receive(self.now, engineer(who, next(self._versions), department="财务部", **more))
+        return f"{who} {active}"
+
+    def fires(self) -> str:
+        due = self.desk.armed(self.now)
+        self.desk.fire(self.now, due)
+        return ", ".join(sorted({timer.kind for timer in due}))
+
+    def forgotten(self) -> str:
+        who = self.random.choice(PEOPLE)
+        forget_in(self.desk.desk.engine, who, FORGET, address="")
+        return who
+
+    def _wish(self) -> dict[str, Any]:
+        return self.random.choice(
+            [
+                {"assignee": self.random.choice(PEOPLE)},
+                {"unassigned": True},
+                {"group": self.random.choice(["华东支持组", "华南支持组"])},
+                {"ungrouped": True},
+                {"secrecy": "sensitive"},
+            ]
+        )
+
+    def _number(self) -> str:
+        return str(self.random.choice(self.desk.desk.rows("select number from ticket")).number)
+
+
+@pytest.mark.parametrize("seed", [*FIXED_SEEDS, run_seed()])
+def test_after_anything_that_may_become_of_a_ticket_what_is_kept_of_its_holders_is_what_would_be_counted(
+    desk_under: Callable[..., Desk], tmp_path: Path, seed: int
+) -> None:
+    walk = Walk(Rehearsal(desk_under({"default_group": SUPPORT}), tmp_path / "policy.yaml"), seed)
+    desk = walk.desk.desk
+    for _ in range(10):
+        walk.person()
+        walk.comes()
+    done = [walk.step()]
+    for _ in range(300):
+        done.append(walk.step())
+        assert sorted(desk.rows(KEPT)) == sorted(desk.rows(COUNTED)), done
+        assert sorted(desk.rows(GIVEN_KEPT)) == sorted(desk.rows(GIVEN_COUNTED)), done
+    assert walk.refused < 200
+    with desk.engine.begin() as connection:
+        for statement in ("drop table person_load", f"drop function {TRIGGERS} cascade", *STATEMENTS.split(";\n\n")):
+            connection.execute(text(statement))
+    assert sorted(desk.rows(KEPT)) == sorted(desk.rows(COUNTED))
+    assert sorted(desk.rows(GIVEN_KEPT)) == sorted(desk.rows(GIVEN_COUNTED))
