@@ -43,7 +43,7 @@ def span(begin: timedelta, end: timedelta) -> dict[str, str]:
 
 
 def shift(person: str, begin: timedelta = -timedelta(hours=1), end: timedelta = timedelta(hours=8), **more: Any) -> Any:
-    return {"group": GROUP, "level": 2, "person": person, **span(begin, end), **more}
+    return {"group": GROUP, "level": 2, "person": person, **span(begin, end)} | more
 
 
 def test_why_a_ticket_was_given_to_somebody_lists_every_candidate(tickets: Desk, call: Any) -> None:
@@ -136,6 +136,43 @@ def test_only_who_is_on_duty_is_given_tickets_and_a_stand_in_stands_in(tickets: 
     eventually(lambda: holders(tickets) == ["E2", "E2"])
     call("open_ticket", title="坏了", region="华东")
     assert holders(tickets)[-1] == "E2"
+
+
+def test_a_stand_in_from_another_group_is_given_tickets_and_warned_of_while_away(tickets: Desk, call: Any) -> None:
+    # Given a roster whose person is away, with a stand-in of another group
+    away = (AwaySpan(begin_at=NOW, end_at=NOW + timedelta(days=9)),)
+    tickets.publish(engineer("E1", away=away), engineer("S1", groups=("华南支持组",)))
+    known(tickets, 2)
+    call("load_roster", shifts=[shift("E1", end=timedelta(days=9), stand_in="S1")])
+    call("open_ticket", title="坏了", region="华东")
+    assert holders(tickets) == ["S1"]
+    assert call("show_duty", group=GROUP)["gaps"] == []
+    # When the stand-in is away as well
+    tickets.publish(engineer("S1", 2, groups=("华南支持组",), away=away))
+    eventually(lambda: tickets.one("select version from person where employee_number = 'S1'") == 2)
+    # Then nobody is on duty, and it is told who should be
+    duty = call("show_duty", group=GROUP)
+    assert (duty["on_duty"], duty["gaps"][0]["absent"]) == ([], ["E1", "S1"])
+    assert call("open_ticket", title="坏了", region="华东")["assignee"] is None
+
+
+def test_a_key_user_on_level_one_who_is_away_leaves_a_gap(tickets: Desk, call: Any) -> None:
+    away = (AwaySpan(begin_at=NOW, end_at=NOW + timedelta(days=9)),)
+    tickets.publish(engineer("K1", roles=("key_user",), groups=(), away=away))
+    known(tickets, 1)
+    call("load_roster", shifts=[shift("K1", end=timedelta(days=9), level=1)])
+    [data] = eventually(lambda: [data for kind, data in told(tickets) if kind == "duty.uncovered"])
+    assert (data["level"], data["absent"]) == (1, ["K1"])
+
+
+def test_duty_is_not_passed_on_to_somebody_of_another_group_who_is_away(tickets: Desk, call: Any) -> None:
+    away = (AwaySpan(begin_at=NOW, end_at=NOW + timedelta(days=9)),)
+    tickets.publish(engineer("E1"), engineer("S1", groups=("华南支持组",), away=away))
+    known(tickets, 2)
+    call("load_roster", shifts=[shift("E1")])
+    with pytest.raises(RuleBroken, match="is not there") as caught:
+        call("swap_duty", group=GROUP, level=2, giver="E1", taker="S1", **span(timedelta(0), timedelta(hours=2)))
+    assert caught.value.field == "taker"
 
 
 def test_somebody_away_for_an_hour_keeps_what_can_wait(tickets: Desk, call: Any) -> None:

@@ -74,7 +74,7 @@ def swap_duty(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], 
     asked = _converted(given, _Swap, "")
     _check_group(arguments, asked.group)
     swap = Swap(Post(asked.group, asked.level), asked.giver, asked.taker, Span(asked.begin_at, asked.end_at))
-    if problem := swap_problem(store.duty.roster(asked.group), swap):
+    if problem := swap_problem(store.duty.roster_for(asked.group, asked.taker), swap):
         raise RuleBroken(problem[1], field=problem[0])
     store.duty.add_swap(swap, actor)
     _look_over(store, policy, {asked.group}, actor)

@@ -17,13 +17,15 @@ from sqlalchemy import (
     Table,
     Text,
     and_,
+    any_,
     delete,
     insert,
+    or_,
     select,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from eventkit.work import Row, Rows, Work
+from eventkit.work import Row, Rows, Work, array_of
 from services.tickets.duty.assignment import Assignment, Candidate, away_of
 from services.tickets.duty.loads import Load, Loads
 from services.tickets.duty.roster import Gap, Post, Roster, Shift, Span, Swap
@@ -98,7 +100,8 @@ class DutyStore:
         self._shifts = work.rows(shift)
         self._swaps = work.rows(swap)
         self._assignments = work.rows(assignment)
-        self._engineers: dict[str, list[Row]] = {}
+        self._known: dict[str, list[Row]] = {}
+        self._takers: dict[str, set[str]] = {}
         self._recent: dict[tuple[Table, str], list[Any]] = {}
         self._rosters: dict[str, Roster] = {}
         self._loads = Loads(work)
@@ -107,41 +110,52 @@ class DutyStore:
 
     def preload(self, groups: Collection[str]) -> None:
         """Read in few statements who may hold the tickets of groups, and their rosters; and lock what they hold."""
-        self._read_engineers(groups)
         for table in (shift, swap):
             self._read_recent(table, groups)
-        self._loads.lock([row["employee_number"] for group in groups for row in self._engineers[group]])
+        self._read_people(groups)
+        self._loads.lock([row["employee_number"] for group in groups for row in self._known[group]])
 
     def candidates(self, group: str, level: int, moment: datetime, default_capacity: int) -> list[Candidate]:
         """Return everybody who may ever hold this group's tickets, as they are at a moment.
 
-        Until this transaction ends nobody else can give them anything, so that they stay as they are.
+        They are its engineers, and whoever else its roster has on duty then. Until this transaction ends nobody else
+        can give them anything, so that they stay as they are.
         """
-        engineers = self.engineers_of(group)
-        on_duty = self._on_duty(Post(group, level), moment, engineers)
-        self._loads.lock([row["employee_number"] for row in engineers])
-        return [
-            _candidate(row, self._loads.of(row["employee_number"], moment), on_duty, default_capacity)
-            for row in engineers
-        ]
+        on_duty = self._on_duty(Post(group, level), moment)
+        people = [row for row in self._people_of(group) if _serves(row, group) or row["employee_number"] in on_duty]
+        self._loads.lock([row["employee_number"] for row in people])
+        held = [(row, self._loads.of(row["employee_number"], moment)) for row in people]
+        return [_candidate(row, group, load, on_duty, default_capacity) for row, load in held]
 
-    def engineers_of(self, group: str) -> Sequence[Row]:
-        """Return the engineers of a group: as the database has them, with this transaction's changes."""
-        if group not in self._engineers:
-            self._read_engineers([group])
+    def _people_of(self, group: str) -> Sequence[Row]:
+        """Return a group's engineers and whom its roster names: as stored, with this transaction's changes."""
+        if group not in self._known:
+            self._read_people([group])
         if not self.changed_people:
-            return self._engineers[group]
-        stored = [row for row in self._engineers[group] if row["employee_number"] not in self.changed_people]
+            return self._known[group]
+        named = self._named(group)
+        stored = [row for row in self._known[group] if row["employee_number"] not in self.changed_people]
         changed = (self._people.get(number) for number in sorted(self.changed_people))
-        fresh = [row for row in changed if row is not None and row["is_engineer"] and group in row["groups"]]
+        fresh = [row for row in changed if row and (_serves(row, group) or row["employee_number"] in named)]
         return stored + [{**row, "away_spans": away_of(row)} for row in fresh]
 
-    def _read_engineers(self, groups: Collection[str]) -> None:
-        statement = select(person).where(person.c.groups.overlap(list(groups)), person.c.is_engineer)
+    def _read_people(self, groups: Collection[str]) -> None:
+        named = {group: self._named(group) for group in groups}
+        engineers = and_(person.c.groups.overlap(list(groups)), person.c.is_engineer)
+        asked = array_of(person, "employee_number", sorted(set().union(*named.values())))
+        statement = select(person).where(or_(engineers, person.c.employee_number == any_(asked)))
         found = [dict(row) for row in self.work.connection.execute(statement).mappings()]
-        engineers = [{**row, "away_spans": away_of(row)} for row in found]
+        people = [{**row, "away_spans": away_of(row)} for row in found]
         for group in groups:
-            self._engineers[group] = [row for row in engineers if group in row["groups"]]
+            self._known[group] = [
+                row for row in people if _serves(row, group) or row["employee_number"] in named[group]
+            ]
+
+    def _named(self, group: str) -> set[str]:
+        """Return everybody whom a group's roster names, of whatever group they are."""
+        shifts, swaps = self._recent_of(shift, group), self._recent_of(swap, group)
+        named = {one[name] for one in shifts for name in ("person", "stand_in")} | {one["taker"] for one in swaps}
+        return (named | self._takers.get(group, set())) - {None}
 
     def note(self, decided: Assignment, moment: datetime) -> None:
         """Keep why a ticket was given to somebody, or waits."""
@@ -171,20 +185,29 @@ class DutyStore:
         statement = select(assignment).where(assignment.c.number == number).order_by(assignment.c.id)
         return [dict(row) for row in self.work.connection.execute(statement).mappings()]
 
-    def _on_duty(self, post: Post, moment: datetime, engineers: Sequence[Row]) -> set[str] | None:
-        """Return who is on duty on a post; None when its group keeps no roster."""
-        roster = self.roster(post.group, engineers)
-        return {duty.person for duty in roster.on_duty(post, moment)} if post in roster.posts else None
+    def _on_duty(self, post: Post, moment: datetime) -> Collection[str]:
+        """Return who is on duty on a post: the roster's, or where its group keeps none for it all engineers."""
+        roster = self.roster(post.group)
+        if post in roster.posts:
+            return {duty.person for duty in roster.on_duty(post, moment)}
+        return {row["employee_number"] for row in self._people_of(post.group) if _serves(row, post.group)}
 
-    def roster(self, group: str, engineers: Sequence[Row] | None = None) -> Roster:
+    def roster_for(self, group: str, taker: str) -> Roster:
+        """Return a group's roster with what is known of somebody who may come into it."""
+        self._takers.setdefault(group, set()).add(taker)
+        self._read_people([group])
+        self._rosters.pop(group, None)
+        return self.roster(group)
+
+    def roster(self, group: str) -> Roster:
         """Return a group's roster from a while ago on."""
         if group not in self._rosters:
-            engineers = self.engineers_of(group) if engineers is None else engineers
+            people = self._people_of(group)
             self._rosters[group] = Roster(
                 [shift_of(row) for row in self._recent_of(shift, group)],
                 [_swap_of(row) for row in self._recent_of(swap, group)],
-                {row["employee_number"]: away_of(row) for row in engineers},
-                [row["employee_number"] for row in engineers if not row["active"]],
+                {row["employee_number"]: row["away_spans"] for row in people},
+                [row["employee_number"] for row in people if not row["active"]],
             )
         return self._rosters[group]
 
@@ -270,17 +293,22 @@ class DutyStore:
             self.work.connection.execute(insert(gap), rows)
 
 
-def _candidate(row: Row, held: Load, on_duty: set[str] | None, default_capacity: int) -> Candidate:
+def _serves(row: Row, group: str) -> bool:
+    return row["is_engineer"] and group in row["groups"]
+
+
+def _candidate(row: Row, group: str, held: Load, on_duty: Collection[str], default_capacity: int) -> Candidate:
     number = row["employee_number"]
     return Candidate(
         person=number,
-        groups=row["groups"],
+        # Whoever has a group's duty serves it, also from outside.
+        groups={*row["groups"], group},
         open_count=held.open_count,
         capacity=default_capacity if row["capacity"] is None else row["capacity"],
         skills=row["skills"],
         active=row["active"],
         away=row["away_spans"],
-        on_duty=on_duty is None or number in on_duty,
+        on_duty=number in on_duty,
         given_count=held.given_count,
         given_at=held.given_at,
     )
