@@ -1,13 +1,15 @@
-"""What knowledge's own page says about the search: whether the server answers, and how far the index is behind."""
+"""What knowledge's own page says about the search: whether the server answers, and what the index lacks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+from elasticsearch import ApiError
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
+from eventkit.errors import Unavailable
 from eventkit.process import ServiceProcess
 from eventkit.service import Page
 from services.knowledge import cutting
@@ -36,6 +38,7 @@ class IndexGauges(Collector):
         )
         try:
             waiting, oldest_s = self._shelf.behind()
+            wanted = self._shelf.count()
         except SQLAlchemyError:
             return
         yield GaugeMetricFamily(
@@ -46,6 +49,17 @@ class IndexGauges(Collector):
             "Age of the oldest change that the search index has not got yet.",
             value=oldest_s,
         )
+        yield GaugeMetricFamily(
+            "liaison_knowledge_index_missing",
+            "Articles and materials that should be found and cannot be.",
+            value=max(wanted - self._found(), 0),
+        )
+
+    def _found(self) -> int:
+        try:
+            return self._index.count()
+        except (Unavailable, ApiError):  # Nothing can be found in an index that is broken, either.
+            return 0
 
 
 class Gauges(Page):

@@ -57,7 +57,6 @@ def rebuild(engine: Engine, index: SearchIndex, show: Callable[[int, int], None]
             show(done, max(total, done))
 
     with _alone(engine):
-        index.ensure()
         index.drop_unread()
         generation = index.add_generation()
         count = index.fill(generation, counted())
@@ -84,7 +83,7 @@ def status(engine: Engine, index: SearchIndex) -> IndexStatus:
     return IndexStatus(
         generation,
         [name for name in index.generations() if name != generation],
-        index.count(generation) if generation else 0,
+        index.count(),
         shelf.count(),
         waiting,
         oldest_s,

@@ -89,10 +89,10 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
 
 @contextmanager
 def _filled(index: SearchIndex, language: str, documents: Iterator[dict[str, Any]]) -> Iterator[None]:
-    index.ensure()
-    generation = index.generations()[-1]
+    generation = index.add_generation()
     try:
         index.fill(generation, ((str(one["id"]), 1, _document(one, language)) for one in documents))
+        index.turn_to(generation)
         yield
     finally:
         index.remove(generation)

@@ -28,8 +28,16 @@ _BUSY = (429, 502, 503, 504)
 logging.getLogger("elastic_transport").setLevel(logging.WARNING)
 
 
+class IndexLost(Unavailable):
+    """The server answers and has no index: there is none until a rebuild has filled one from the database."""
+
+
 class SearchIndex:
-    """Reads and writes the index of one installation. Raises Unavailable when the server cannot be asked."""
+    """Reads and writes the index of one installation.
+
+    Raises Unavailable when the server cannot be asked, IndexLost when it can and has no index. An index is made by a
+    rebuild only: whoever made an empty one would let everybody search it and find nothing.
+    """
 
     def __init__(self, url: str, prefix: str, *, timeout_s: float = 2.0) -> None:
         self._client = Elasticsearch(
@@ -49,8 +57,7 @@ class SearchIndex:
             with self._patient():
                 answer = self._client.options(request_timeout=timeout_s).search(index=self.prefix, **_renamed(question))
         except NotFoundError:
-            self.ensure()
-            return []
+            raise IndexLost("there is no index to search") from None
         hits: list[Body] = answer["hits"]["hits"]
         return hits
 
@@ -71,8 +78,7 @@ class SearchIndex:
         with self._patient():
             generations = self.generations()
         if not generations:
-            self.ensure()
-            generations = self.generations()
+            raise IndexLost("there is no index to write")
         for generation in generations:
             try:
                 with self._patient():
@@ -101,12 +107,6 @@ class SearchIndex:
             return False
         return True
 
-    def ensure(self) -> None:
-        """Make the first generation when there is none."""
-        with _away():
-            if not self._client.indices.exists_alias(name=self._write_alias):
-                self._create(f"{self.prefix}-000001", read=True)
-
     def generations(self) -> list[str]:
         """Return the generations that are written, oldest first."""
         return self._behind(self._write_alias)
@@ -127,17 +127,10 @@ class SearchIndex:
         """Make an empty generation that is written from now on, and is not searched yet; return its name."""
         newest = max(self.generations(), default=f"{self.prefix}-000000")
         name = f"{self.prefix}-{int(newest.rpartition('-')[2]) + 1:06d}"
+        aliases: dict[str, Any] = {self._write_alias: {}, _own_alias(name): {}}
         with _away():
-            self._create(name, read=False)
-        return name
-
-    def _create(self, name: str, *, read: bool) -> None:
-        aliases: dict[str, Any] = {self._write_alias: {}, _own_alias(name): {}} | ({self.prefix: {}} if read else {})
-        try:
             self._client.indices.create(index=name, aliases=aliases, **index_form())
-        except ApiError as error:
-            if error.error != "resource_already_exists_exception":
-                raise
+        return name
 
     def fill(self, generation: str, documents: Iterable[tuple[str, int, Body]]) -> int:
         """Write (id, version, document) in bulk, where there is no newer version; return how many were read."""
@@ -160,7 +153,7 @@ class SearchIndex:
             for ok, item in helpers.streaming_bulk(patient, actions(), raise_on_error=False, require_alias=True):
                 if not ok and item["index"]["status"] != 409:
                     raise Unavailable(f"{generation}: {item['index']['error']}")
-            self._client.indices.refresh(index=generation)
+            patient.indices.refresh(index=generation)
         return count
 
     def turn_to(self, generation: str) -> None:
@@ -173,7 +166,7 @@ class SearchIndex:
     def drop_unread(self) -> list[str]:
         """Remove what a rebuild that was cut off has left; return the names."""
         read = self.generation_read()
-        left = [name for name in self.generations() if read is not None and name != read]
+        left = [name for name in self.generations() if name != read]
         for name in left:
             self.remove(name)
         return left
@@ -183,10 +176,13 @@ class SearchIndex:
         with _away():
             self._client.options(ignore_status=404).indices.delete(index=generation)
 
-    def count(self, generation: str) -> int:
-        """Return how many documents can be found in a generation."""
-        with _away():
-            return int(self._client.count(index=generation, query={"term": {"published": True}})["count"])
+    def count(self) -> int:
+        """Return how many documents can be found: none when the index is lost."""
+        try:
+            with _away():
+                return int(self._client.count(index=self.prefix, query={"term": {"published": True}})["count"])
+        except NotFoundError:
+            return 0
 
     def cut_version(self, generation: str) -> int:
         """Return the version of the cutting that a generation was written with."""

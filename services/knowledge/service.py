@@ -109,6 +109,14 @@ class KnowledgeService:
         if isinstance(outcome, Done):
             self.store.indexed(job.key, outcome.value)
 
+    def rebuild_lost(self, job: Timer) -> None:
+        """Build the index anew from the database."""
+        self.librarian.rebuild(job)
+
+    @records("rebuild", call="rebuild_lost", repeat_after_crash=True)
+    def on_rebuilt(self, job: Timer, outcome: Done | Failed | Unknown) -> None:
+        """Keep nothing: whether there is an index, the search server knows."""
+
     def load_searched(self, timers: Sequence[Timer]) -> None:
         """Lock what is known of these questions."""
         self.store.missing.preload([timer.subject for timer in timers])
@@ -121,7 +129,7 @@ class KnowledgeService:
     @answers()
     def search(self, arguments: Mapping[str, Any]) -> Any:
         """Look for articles and materials (K2)."""
-        return calls.search(self.store, self.librarian.index, self.settings.url, arguments)
+        return calls.search(self.store, self.librarian, self.settings.url, arguments)
 
     @answers(command=True, emits=(ArticleDrafted,))
     def create_article(self, arguments: Mapping[str, Any]) -> Any:

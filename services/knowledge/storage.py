@@ -11,6 +11,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     DateTime,
+    Engine,
     Index,
     Integer,
     MetaData,
@@ -292,6 +293,15 @@ class KnowledgeStore:
         if entry is not None and entry["indexed_version"] < version:
             behind = entry["behind_since"] if version < entry["version"] else None
             self.entries.change(entry, indexed_version=version, behind_since=behind)
+
+
+def order_rebuild(engine: Engine) -> None:
+    """Have the index built anew. Whoever finds it lost is asking it: no transaction is open, or none that commits."""
+    with engine.begin() as connection:
+        now = connection.execute(text("select clock_timestamp()")).scalar_one()
+        work = Work(connection, source="", now=now)
+        work.job("rebuild", key="index", subject="index", payload={})
+        work.flush()
 
 
 _ANY_LEVEL = ("public", "internal", "sensitive")

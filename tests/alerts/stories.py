@@ -84,6 +84,7 @@ _BROKER = "消息代理停止收发 / the broker is away or blocks publishers"
 _MAIL = "消息发送失败:mail / messages by mail do not get out"
 _SEARCH = "知识检索不可用或索引落后 / search is away or its index is behind"
 _SEARCH_UP = 'liaison_knowledge_search_up{job="knowledge", instance="a"}'
+_INDEX_MISSING = 'liaison_knowledge_index_missing{job="knowledge", instance="a"}'
 _SILENT = "告警通路中断 / alerts do not come through"
 
 STORIES: tuple[Fires | Quiet, ...] = (
@@ -203,6 +204,8 @@ STORIES: tuple[Fires | Quiet, ...] = (
     ),
     Fires("IndexBehind", {_SEARCH_UP: "1x4 0x15 1x30"}, 9, 12, 22, _SEARCH),
     Quiet("IndexBehind", {_SEARCH_UP: "1x4 0x3 1x50"}),
+    Fires("IndexBehind", {_INDEX_MISSING: "0x4 3x15 0x30"}, 9, 12, 22, _SEARCH),
+    Quiet("IndexBehind", {_INDEX_MISSING: "0x4 3x3 0x50"}),
     Quiet("IndexBehind", {'liaison_knowledge_index_oldest_age_seconds{job="knowledge", instance="a"}': "0+60x6 0x50"}),
     Fires("BrokerBlocked", {'up{job="rabbitmq", instance="a"}': ILL}, 5, 7, 16, _BROKER, {"job": "rabbitmq"}),
     Fires(

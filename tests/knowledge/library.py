@@ -94,6 +94,7 @@ class Library(Desk):
             "LIAISON_URL": "http://desk.invalid/",
         }
         self.index = SearchIndex(search_server.search_url("knowledge"), self.prefix)
+        self.index.turn_to(self.index.add_generation())
         super().__init__(installation, self._made(name)[1], service_folder(KnowledgeService))
         # What a service emits must have somewhere to go, as metrics gives it in the whole system.
         self.admin.declare(topology.Queue(f"{name}.tap", quorum=False))
@@ -143,6 +144,15 @@ class Library(Desk):
         eventually(lambda: self.one(behind) == 0, what="the index has caught up")
         self.index._client.indices.refresh(index=f"{self.prefix}*")
 
+    def lose_the_index(self) -> None:
+        """Let the search server have nothing, as one that is back on an empty disk."""
+        for generation in self.index.generations():
+            self.index.remove(generation)
+
+    def gauge(self, name: str) -> float | None:
+        """Return what the page of the first replica says now."""
+        return self.processes[0].metrics.registry.get_sample_value(f"liaison_knowledge_{name}")
+
     @contextmanager
     def closed_index(self) -> Iterator[None]:
         """Let the search server answer every question with an error for a while, as a broken index does."""
@@ -177,8 +187,7 @@ class Library(Desk):
         if self._client is not None:
             self._client.close()
         super().close()
-        for generation in self.index.generations():
-            self.index.remove(generation)
+        self.lose_the_index()
         self.index.close()
         self.gate.shut()
 

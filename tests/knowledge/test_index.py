@@ -7,6 +7,7 @@ import time
 import pytest
 from elasticsearch import AuthorizationException, Elasticsearch
 
+from contracts.tickets import TicketOpened
 from eventkit.database import open_engine
 from eventkit.errors import Unavailable
 from liaison.installation import Installation
@@ -14,7 +15,7 @@ from services.knowledge import rebuild as rebuilding
 from services.knowledge.cutting import Family
 from services.knowledge.querying import document, tombstone
 from tests.eventkit.desk import eventually
-from tests.knowledge.library import Library
+from tests.knowledge.library import Library, feedback, ticket_event
 
 
 def doc(title: str) -> dict[str, object]:
@@ -131,6 +132,56 @@ def test_what_a_rebuild_has_left_behind_is_removed_by_the_next(library: Library)
     assert len(library.index.generations()) == 1
     assert rebuilding.status(engine, library.index).is_right
     engine.dispose()
+
+
+def test_an_index_that_is_lost_is_no_answer_and_is_built_anew(library: Library) -> None:
+    ids = [library.published(f"年假制度{n}", "年假每年十天,在人事系统里申请。") for n in range(2)]
+    library.caught_up()
+    assert library.gauge("index_missing") == 0
+    with library.closed_index():
+        assert library.gauge("index_missing") == 2
+    library.lose_the_index()
+    assert (library.gauge("search_up"), library.gauge("index_waiting"), library.gauge("index_missing")) == (1, 0, 2)
+    # Whoever finds it lost is told that the search cannot be asked
+    with pytest.raises(Unavailable):
+        library.found("年假")
+    # Then it comes back by itself
+    assert sorted(eventually(lambda: _found(library, "年假"), what="the index is back")) == ids
+    assert library.gauge("index_missing") == 0
+    assert library.one("select count(*) from eventkit.timer where kind = 'note_search'") == 0
+
+
+def test_nothing_counts_as_unanswered_because_the_index_is_lost(library: Library) -> None:
+    library.published("OA 系统无法登录", "请重设密码。")
+    library.caught_up()
+    library.lose_the_index()
+    library.handled(ticket_event(TicketOpened))
+    [told] = eventually(lambda: library.told("answer.suggested"))
+    assert (told.get("suggestions", []), told["searched"]) == ([], False)
+    eventually(lambda: _found(library, "系统登录"), what="the index is back")
+    library.lose_the_index()
+    library.handled(feedback("F-1", "系统登录"))
+    looked_up = "select count(*) = 0 from eventkit.timer where kind = 'look_up_feedback'"
+    eventually(lambda: library.one(looked_up), what="the feedback is looked up")
+    assert library.told("search.missed") == []
+
+
+def test_an_article_published_after_the_loss_does_not_hide_those_before(library: Library) -> None:
+    before = library.published("报销制度", "报销单在报销模块里。")
+    library.caught_up()
+    library.lose_the_index()
+    after = library.published("报销打印", "在报销模块里点打印。")
+    library.caught_up()
+    assert sorted(library.found("报销")) == [before, after]
+
+
+def test_a_search_server_that_is_new_finds_nothing_until_the_first_article(library: Library) -> None:
+    library.lose_the_index()
+    assert library.found("报销") == []
+    library.lose_the_index()
+    one = library.published("报销制度", "报销单在报销模块里。")
+    library.caught_up()
+    assert library.found("报销") == [one]
 
 
 def test_the_services_account_reaches_its_own_indices_only(search_server: Installation) -> None:
