@@ -19,7 +19,6 @@ _KEY_FORM: Mapping[Family, str] = {Family.ZH: "seg", Family.EN: "stem", Family.J
 _TITLE_WEIGHT = 2.5
 # More than any text can reach: among those about the code, the text decides.
 _CODE_WEIGHT = 1_000.0
-_SHOWN_LENGTH = 4_000
 SHOWN = ["id", "kind", "title", "body", "url", "language", "category", "problem_codes", "level"]
 Body = dict[str, Any]
 
@@ -56,7 +55,7 @@ def index_form() -> Body:
 
 def document(shown: Mapping[str, Any], family: Family) -> Body:
     """Return what is indexed of an article or a material. shown: the fields named in SHOWN, with the whole body."""
-    fields: Body = {name: shown[name] for name in SHOWN} | {"published": True, "body": shown["body"][:_SHOWN_LENGTH]}
+    fields: Body = {name: shown[name] for name in SHOWN} | {"published": True}
     for part in ("title", "body"):
         for form, tokens in cut(shown[part], family).items():
             fields[field_of(part, family, form)] = " ".join(tokens)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from contracts.tickets import SlaBreached, TicketOpened, TicketResolved
 from contracts.training import CourseCompleted, Material
 from eventkit.envelope import Event
@@ -239,6 +241,29 @@ def test_a_search_that_finds_nothing_is_remembered_once(library: Library) -> Non
     one = library.call("create_article", title="班车", body="班车时刻表见公告。")["id"]
     library.call("submit_article", article_id=one)
     library.call("publish_article", article_id=one, answers=[miss["id"]], scope=SPECIALIST)
+    assert misses(library) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "answer", "question", "mark"),
+    [
+        ("这里说的是别的事情。" * 500, "打印机卡纸时先打开后盖。", "打印机卡纸", "<mark>打印机卡纸</mark>"),
+        ("This is about other things. " * 180, "When a printer jams, open it.", "printer jams", "<mark>jams</mark>"),
+        ("This is about other things. " * 3500, "When a printer jams, open it.", "printer jams", "<mark>jams</mark>"),
+    ],
+    ids=["Chinese", "English", "as long as may be"],
+)
+def test_an_answer_at_the_end_of_a_long_article_is_an_answer(
+    library: Library, before: str, answer: str, question: str, mark: str
+) -> None:
+    one = library.published("手册", before + answer)
+    library.caught_up()
+    found = library.call("search", q=question)
+    assert ([item["id"] for item in found["items"]], found["by_sound"]) == ([one], False)
+    assert mark in found["items"][0]["excerpt_html"]
+    library.handled(feedback("F-1", question))
+    all_made(library, "look_up_feedback")
+    assert library.one("select count(*) from eventkit.timer where kind = 'note_search'") == 0
     assert misses(library) == []
 
 
