@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from contracts.knowledge import AnswerSuggested, SuggestedFor
@@ -21,8 +22,10 @@ def take_course(store: KnowledgeStore, event: Event[CourseCompleted], url: str) 
     course = event.data
     known = {row["id"]: row for row in store.materials_of(course.course)}
     newest = max((row["seen_at"] for row in known.values()), default=None)
-    if newest is None or newest < event.time:
-        _take_materials(store, event, known)
+    # When it was told: a course that was completed earlier may well be reported later, with other materials.
+    told_at = event.arrived_at or event.time
+    if newest is None or newest < told_at:
+        _take_materials(store, event, told_at, known)
     if event.history:
         return
     articles = store.covering(course.problem_codes, rules.levels_for({}))[: rules.SUGGESTED]
@@ -46,7 +49,9 @@ def take_course(store: KnowledgeStore, event: Event[CourseCompleted], url: str) 
     )
 
 
-def _take_materials(store: KnowledgeStore, event: Event[CourseCompleted], known: Mapping[str, Row]) -> None:
+def _take_materials(
+    store: KnowledgeStore, event: Event[CourseCompleted], told_at: datetime, known: Mapping[str, Row]
+) -> None:
     course, listed = event.data, set()
     for material in course.materials:
         material_id = f"{course.course}/{material.material_id}"
@@ -61,12 +66,12 @@ def _take_materials(store: KnowledgeStore, event: Event[CourseCompleted], known:
         }
         row = known.get(material_id)
         if row is None:
-            store.materials.add(id=material_id, course=course.course, seen_at=event.time, **values)
+            store.materials.add(id=material_id, course=course.course, seen_at=told_at, **values)
         else:
-            store.materials.change(row, seen_at=event.time, **values)
+            store.materials.change(row, seen_at=told_at, **values)
         if row is None or any(row[name] != value for name, value in values.items()):
             store.index(material_id, "material")
     for gone, row in known.items():
         if gone not in listed and row["listed"]:
-            store.materials.change(row, listed=False, seen_at=event.time)
+            store.materials.change(row, listed=False, seen_at=told_at)
             store.index(gone, "material")

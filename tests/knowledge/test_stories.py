@@ -149,6 +149,18 @@ def test_the_materials_of_a_completed_course_are_found_and_its_learner_gets_a_re
     assert library.found("会计凭证") == []
 
 
+def test_materials_that_a_course_got_meanwhile_are_found_though_the_later_report_is_of_an_earlier_end(
+    library: Library,
+) -> None:
+    nine = OPENED_AT.replace(hour=9, minute=0)
+    video, slides = Material(material_id="m1", title="凭证录入演示"), Material(material_id="m2", title="报表导出讲义")
+    library.handled(completed("E2001", video, time=nine - timedelta(minutes=10), arrived_at=nine))
+    later = nine + timedelta(minutes=65)
+    library.handled(completed("E2002", video, slides, time=nine - timedelta(minutes=20), arrived_at=later))
+    library.caught_up()
+    assert (library.found("凭证录入"), library.found("报表导出")) == (["ERP-101/m1"], ["ERP-101/m2"])
+
+
 def told_at(library: Library) -> Any:
     return library.one("select max(seen_at) from course_material")
 
