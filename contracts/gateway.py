@@ -134,6 +134,10 @@ class FeedbackSubmitted(Fact, frozen=True, kw_only=True):
 
     `author` absent: anonymous, and nothing that leads to a person may be in the event. `score`: 1 worst to 5 best.
     The event's `externalref` is the sender's own key: a second one with it is the same feedback.
+
+    `receipt_hash`: for anonymous feedback whose form showed its author a receipt code, with which they read the status
+    (`POST /v1/feedback/status`) and add to it. The code is 24 symbols of 0123456789ABCDEFGHJKMNPQRSTVWXYZ, drawn at
+    random; this is the SHA-256 of these 24, without hyphens, in hexadecimal digits.
     """
 
     TYPE: ClassVar[str] = "liaison.feedback.submitted.v1"
@@ -146,6 +150,7 @@ class FeedbackSubmitted(Fact, frozen=True, kw_only=True):
     about_ticket: Name | None = None
     about_article: Name | None = None
     problem_code: Name | None = None
+    receipt_hash: Annotated[str, msgspec.Meta(max_length=64, pattern=r"^[0-9a-f]{64}$")] | None = None
 
 
 class CourseCompletionReported(Fact, frozen=True, kw_only=True):

@@ -43,7 +43,10 @@ def receipt_for(token: str, idempotency_key: str | None) -> Receipt:
 
 
 def hash_of(code: str) -> str | None:
-    """Return what is kept of a code, as people type it: any case, with or without hyphens. None when it is no code."""
+    """Return what is kept of a code, as people type it: any case, with or without hyphens. None when it is no code.
+
+    Publishers with forms of their own make codes and hashes in the same way (`FeedbackSubmitted.receipt_hash`).
+    """
     plain = code.upper().translate(_READ)
     if len(plain) != _SYMBOLS or any(symbol not in _CROCKFORD for symbol in plain):
         return None

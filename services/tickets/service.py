@@ -109,7 +109,8 @@ class TicketsService(DeskCalls):
     def load_feedback(self, events: Sequence[Event[FeedbackSubmitted]]) -> None:
         """Read in few statements what taking this feedback in needs."""
         keys = [key for event in events if (key := request_key(event.source, event.externalref))]
-        self.feedback.preload(keys, len(events))
+        receipts = [event.data.receipt_hash for event in events if event.data.receipt_hash]
+        self.feedback.preload(keys, len(events), receipts)
         authors = [event.data.author for event in events if event.data.author]
         self.feedback.people([*self.settings.owners.everybody, *authors])
 

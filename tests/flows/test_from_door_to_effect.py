@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 import httpx
@@ -17,8 +18,8 @@ from tests.system import System
 
 @pytest.fixture(scope="module")
 def erp(system: System) -> PublisherAccount:
-    may = ["liaison.ticket.requested.v1", "liaison.ticket.update_requested.v1", "liaison.person.changed.v1"]
-    return add_publisher(system.installation, "erp", may)
+    may = ("ticket.requested", "ticket.update_requested", "person.changed", "feedback.submitted")
+    return add_publisher(system.installation, "erp", [f"liaison.{one}.v1" for one in may])
 
 
 def post(
@@ -77,6 +78,24 @@ def test_a_request_published_twice_is_one_ticket_two_mails_and_one_more_in_the_c
     assert len(subjects(mails, "e1002@example.invalid")) == 1
     # And the number counts it once
     eventually(lambda: fact(system, "liaison_tickets_opened_total") == before + 1)
+
+
+def test_the_author_of_anonymous_feedback_in_a_publishers_form_reads_what_became_of_it(
+    system: System, erp: PublisherAccount
+) -> None:
+    # Given a code that the form made and showed, and of which only the hash was published
+    code = "7K3M9Q2T8V4X6Z1B5D0F7H9J"
+    said = {"text": "食堂太远", "receipt_hash": sha256(code.encode()).hexdigest()}
+    assert post(system, erp, "feedback.submitted", "said", said).status_code == 202
+    system.settle()
+    # When the author types it in
+    typed = code.lower().replace("8v4x", "-8v4x-")
+    url = f"{system.installation.gateway_url}/v1/feedback"
+    state = httpx.post(f"{url}/status", json={"code": typed}).json()
+    # Then they read its status and may add to it, and the code is nowhere
+    assert (state["status"], state["status_text"]) == ("accepted", "已受理")
+    assert httpx.post(f"{url}/information", json={"code": typed, "text": "下雨时更远"}).status_code == 200
+    assert system.one("tickets", "select count(*) from feedback f where f::text ilike :code", code=f"%{code}%") == 0
 
 
 def test_the_publisher_learns_by_whom_its_event_was_handled(system: System, erp: PublisherAccount) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from hashlib import sha256
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts.gateway import FeedbackSubmitted
 from services.gateway.feedback_receipts import hash_of, receipt_for
 
 FORM = re.compile(r"([0-9A-HJKMNP-TV-Z]{4}-){5}[0-9A-HJKMNP-TV-Z]{4}")
@@ -51,6 +53,16 @@ def test_a_code_is_read_as_people_type_it(typed: str) -> None:
 @pytest.mark.parametrize("typed", ["", "0ABC", "U" * 24, "0ABC-DEFG-HJKM-NPQR-STVW-11111", "0" * 23 + "零"])
 def test_what_is_no_code_has_no_hash(typed: str) -> None:
     assert hash_of(typed) is None
+
+
+def test_what_is_kept_of_a_code_is_what_publishers_may_bring() -> None:
+    code = receipt_for("token", None).code
+    digest = sha256(code.replace("-", "").encode()).hexdigest()
+    said = {"text": "慢", "receipt_hash": hash_of(code)}
+    assert msgspec.convert(said, FeedbackSubmitted).receipt_hash == digest
+    for wrong in (digest.upper(), digest[1:], code, digest + "\n"):
+        with pytest.raises(msgspec.ValidationError):
+            msgspec.convert(said | {"receipt_hash": wrong}, FeedbackSubmitted)
 
 
 def test_a_code_that_was_made_is_read() -> None:

@@ -125,6 +125,29 @@ def test_anonymous_feedback_of_another_system_names_nobody(tickets: Desk) -> Non
     assert {row.actor for row in tickets.rows("select actor from feedback_change")} == {"/oa"}
 
 
+def test_the_receipt_of_anonymous_feedback_of_another_system_reads_its_status(tickets: Desk, call: Any) -> None:
+    # Given an event that is published twice, and one whose author has signed
+    anonymous = {"receipt_hash": RECEIPT, "text": "食堂太远"}
+    signed = sha256(b"another code").hexdigest()
+    tickets.publish(said("OA-1", **anonymous), said("OA-1", 2, **anonymous))
+    tickets.publish(said("OA-2", author="E7", receipt_hash=signed))
+    eventually(lambda: len(told(tickets)) == 2)
+    # Then the holder of the code reads what became of it, and of nothing else
+    [kept] = tickets.rows("select id from feedback where author is null")
+    assert call("feedback_status", actor=None, receipt=RECEIPT)["feedback_id"] == kept.id
+    with pytest.raises(NotFound):
+        call("feedback_status", actor=None, receipt=signed)
+
+
+def test_a_receipt_that_comes_with_other_words_too_is_dead_and_takes_nothing_away(tickets: Desk, call: Any) -> None:
+    tickets.publish(said("OA-1", receipt_hash=RECEIPT, text="食堂太远"))
+    eventually(lambda: told(tickets))
+    tickets.publish(said("OA-2", receipt_hash=RECEIPT, text="班车太少"))
+    [row] = eventually(lambda: tickets.rows("select reason from eventkit.held_event where state = 'dead'"))
+    assert "receipt_hash" in row.reason
+    assert tickets.one("select text from feedback where receipt_hash = :one", one=RECEIPT) == "食堂太远"
+
+
 def test_a_marked_text_of_another_system_is_kept_as_dead_with_advice(tickets: Desk) -> None:
     tickets.publish(said("OA-1", text="机密★1年 图纸打不开"))
     tickets.start()

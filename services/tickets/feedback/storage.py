@@ -92,10 +92,12 @@ class FeedbackStore:
         self._numbers: list[int] = []
         self._known: dict[str, Row | None] = {}
 
-    def preload(self, request_keys: Iterable[str], count: int) -> None:
-        """Read and lock earlier feedback with these keys, and draw running numbers for so many new ones."""
+    def preload(self, request_keys: Iterable[str], count: int, receipts: Iterable[str] = ()) -> None:
+        """Read and lock earlier feedback with these keys or receipts, and draw running numbers for so many new ones."""
         if keys := list(request_keys):
             self.rows.preload(keys, column="request_key")
+        if hashes := list(receipts):
+            self.rows.preload(hashes, column="receipt_hash")
         drawn = self.work.connection.execute(
             text("select nextval('feedback_number') from generate_series(1, :count)"), {"count": count}
         )

@@ -97,13 +97,19 @@ def take_in_event(
     source: str,
     externalref: str | None,
 ) -> None:
-    """Keep what another system sent. Raises BadMessage for a text with a security marking."""
+    """Keep what another system sent.
+
+    Raises BadMessage for a text with a security marking, and for a receipt that another text has already.
+    """
     if marking := marking_in(said.text):
         raise BadMessage(advice_on(marking), field="text")
     key = f"{source} {externalref}" if externalref else None
     anonymous = said.author is None
     change = replace(change, actor=source) if anonymous else change
-    take_in(store, owners, said, change, request_key=key, externalref=externalref)
+    receipt = said.receipt_hash if anonymous else None
+    row = take_in(store, owners, said, change, request_key=key, externalref=externalref, receipt_hash=receipt)
+    if receipt and row["receipt_hash"] == receipt and row["text"] != said.text:
+        raise BadMessage("is the receipt of other feedback already", field="receipt_hash")
 
 
 def classify(store: FeedbackStore, row: Row, feedback_class: FeedbackClass, change: Change) -> Row:
