@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import Request
 
-from eventkit.envelope import continued_trace, new_id
+from eventkit.envelope import continued_trace
 from eventkit.errors import DeadlinePassed, RuleBroken, Unavailable
 from services.gateway.access import Permitted, parts_of
 from services.gateway.problems import of_call
@@ -40,8 +40,7 @@ class Asked:
         self, request: Request, who: Permitted, method: str, arguments: Mapping[str, Any], key: str | None = None
     ) -> Any:
         """Ask in the caller's name and within their scope. key: the caller's own, as they sent it."""
-        # Two callers may hit on the same key, and must not get each other's answers. Without a key, a call that the
-        # broker delivers again after a crash must still be done once.
-        own_key = new_id() if key is None else f"{who.caller.name} {key}"
+        # Two callers may hit on the same key, and must not get each other's answers.
+        own_key = None if key is None else f"{who.caller.name} {key}"
         scoped = {**arguments, "scope": who.as_argument()}
         return self.ask(request, method, scoped, key=own_key, actor=who.actor)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from threading import BoundedSemaphore
 from typing import Any
 
+from eventkit.envelope import new_id
 from eventkit.errors import Unavailable
 from eventkit.rpc import RpcClient
 from services.gateway.rules import BEHIND_THE_DOOR
@@ -23,15 +24,19 @@ class Calling:
         self._client = client
         self._places = {name: BoundedSemaphore(WAITING_EACH) for name in BEHIND_THE_DOOR}
 
-    def call(self, service: str, method: str, arguments: Mapping[str, Any], **options: Any) -> Any:
+    def call(
+        self, service: str, method: str, arguments: Mapping[str, Any], *, key: str | None = None, **options: Any
+    ) -> Any:
         """Return what `RpcClient.call` returns, and raise what it raises; options: its own.
 
+        key: a command's own; without one, the call gets a key that is good for itself only.
         Raises Unavailable at once where enough calls wait for the service already.
         """
         place = self._places[service]
         if not place.acquire(blocking=False):
             raise Unavailable(f"{WAITING_EACH} calls to {service} wait already")
         try:
-            return self._client.call(service, method, arguments, **options)
+            # A command that the broker delivers again after a crash must still be done once.
+            return self._client.call(service, method, arguments, key=key or new_id(), **options)
         finally:
             place.release()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import amqp
 import httpx
+import msgspec
 from sqlalchemy import Engine, text
 
 from eventkit import broker, schema, topology
@@ -22,6 +24,7 @@ from eventkit.database import open_engine
 from eventkit.envelope import encode_time
 from eventkit.links import TICKET, Links
 from eventkit.process import ProcessSettings
+from eventkit.rpc import Call
 from liaison.installation import Installation
 from liaison.publishers import PublisherAccount, add_publisher
 from liaison.tokens import new_token
@@ -31,6 +34,7 @@ from tests.eventkit.desk import admin_of, eventually
 
 FOLDER = Path(__file__).resolve().parents[2] / "services" / "gateway"
 TAP = "gateway-test.tap"
+CALLS_TAP = "gateway-test.calls"
 LOCKED_OUT = "erp.user.locked_out"
 REQUESTED = "liaison.ticket.requested.v1"
 _numbers = count(1)
@@ -200,6 +204,19 @@ class Door:
         finally:
             broker.close_quietly(channel.connection)
         return found
+
+    @contextmanager
+    def calls_to(self, service: str) -> Iterator[Callable[[], list[Call]]]:
+        """Listen in on the calls to a service; given is what returns those that were made."""
+        self.admin.declare(topology.Queue(CALLS_TAP, quorum=False))
+        self.admin.declare(topology.Binding(broker.RPC, CALLS_TAP, True, service))
+        try:
+            yield lambda: [
+                msgspec.json.decode(message.body, type=Call)
+                for message in iter(lambda: self._reader.basic_get(CALLS_TAP, no_ack=True), None)
+            ]
+        finally:
+            self.admin._call("DELETE", f"/queues/{topology.VHOST}/{CALLS_TAP}", ok=(204, 404))
 
     def rows(self, statement: str, **values: Any) -> list[Any]:
         """Return the rows of a query against the gateway's database."""

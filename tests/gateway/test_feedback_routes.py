@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from eventkit.rpc import RpcClient
 from services.gateway.feedback_receipts import hash_of
+from tests.eventkit.desk import eventually
 from tests.gateway.desk_stub import Tickets
 from tests.gateway.door import Door
 
@@ -110,6 +112,24 @@ def test_a_code_is_enough_and_only_its_hash_goes_further(
     assert "text" not in answer.json()
     assert answer.headers["cache-control"] == "no-store"
     assert tickets.asked == [(method, {"receipt": hash_of(CODE), **arguments}, None)]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [("", {"text": "慢", "anonymous": True}), ("/information", {"code": CODE, "text": "三楼"})],
+)
+def test_a_command_in_nobodys_name_that_the_broker_delivers_again_is_done_once(
+    door: Door, tickets: Tickets, path: str, body: dict[str, Any]
+) -> None:
+    token = None if path else door.token("admin")
+    with door.calls_to("tickets") as calls:
+        assert door.ask("POST", f"/v1/feedback{path}", token, body).is_success
+        [call] = calls()
+    again = RpcClient(door.installation.amqp_uri("gateway"), "gateway")
+    eventually(lambda: again.connected, what="a connection to call by")
+    again.call("tickets", call.method, call.arguments, key=call.key)
+    again.close()
+    assert len(tickets.asked) == 1
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ from urllib.parse import parse_qs
 from fastapi import Depends, Request
 from fastapi.responses import RedirectResponse, Response
 
-from eventkit.envelope import new_id
 from eventkit.errors import DeadlinePassed, NotFound, RuleBroken, Unavailable
 from services.gateway import rules
 from services.gateway.access import action, guarded_router, parts_of
@@ -94,7 +93,7 @@ def _shown(
         who = {"number": found.number, "cycle": found.cycle, "person": found.person}
         rpc = parts_of(request).rpc
         try:
-            ticket = rpc.call("tickets", method, who | wish, actor=found.person, key=new_id() if then else None)
+            ticket = rpc.call("tickets", method, who | wish, actor=found.person)
         except NotFound:
             raise _NoLink from None
         except RuleBroken as refused:
