@@ -13,6 +13,8 @@ from liaison.events_check import check
 from liaison.installation import Installation
 from liaison.terminal import console
 
+_NEWEST = 50
+
 
 @click.group()
 def events() -> None:
@@ -23,8 +25,8 @@ def events() -> None:
 @click.option("--subject", help="Only of this subject, such as a ticket's number: its whole life, in order.")
 @click.option("--type", "event_type", help="Only of this type.")
 @click.option("--source", help="Only from this source.")
-@click.option("--limit", default=50, show_default=True)
-def list_events(subject: str | None, event_type: str | None, source: str | None, limit: int) -> None:
+@click.option("--limit", type=int, show_default="50, or all of a subject")
+def list_events(subject: str | None, event_type: str | None, source: str | None, limit: int | None) -> None:
     """List events from the journal: the newest, or one subject's life from the beginning."""
     conditions = [
         f"{column} = :{column}"
@@ -33,6 +35,7 @@ def list_events(subject: str | None, event_type: str | None, source: str | None,
     ]
     where = f"where {' and '.join(conditions)}" if conditions else ""
     order = "arrived_at, sequence" if subject else "arrived_at desc"
+    most = _NEWEST if limit is None and subject is None else limit
     engine = open_engine(Installation.load().database_uri("metrics"), name="liaison events")
     with engine.connect() as connection:
         rows = connection.execute(
@@ -40,7 +43,7 @@ def list_events(subject: str | None, event_type: str | None, source: str | None,
                 "select time, type, source, subject, sequence, history, id"
                 f" from journal {where} order by {order} limit :limit"
             ),
-            {"subject": subject, "type": event_type, "source": source, "limit": limit},
+            {"subject": subject, "type": event_type, "source": source, "limit": most},
         ).all()
     engine.dispose()
     table = Table("time", "type", "source", "subject", "no.", Column("id", overflow="fold"))

@@ -70,3 +70,13 @@ def test_an_event_is_shown_whole(liaison: Any, journalled: list[Event[Any]]) -> 
 def test_an_event_that_the_journal_does_not_know_is_said_to_be_unknown(liaison: Any, databases: Installation) -> None:
     result = liaison("events", "show", "nothing")
     assert (result.exit_code, "no event nothing in the journal" in result.output) == (1, True)
+
+
+def test_a_subjects_life_is_whole_however_long_it_is(liaison: Any, databases: Installation) -> None:
+    subject = new_id()[-8:]
+    house = House(databases.database_uri("metrics"))
+    life = [reported(TicketRequested(title="打印机"), subject, number) for number in range(60)]
+    house.hand_in(life)
+    house.engine.dispose()
+    assert len(ids(liaison("events", "list", "--subject", subject).output, life)) == 60
+    assert len(ids(liaison("events", "list").output, life)) == 50
