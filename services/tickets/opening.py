@@ -19,8 +19,6 @@ from services.tickets.usecases import enter, request_key, still_here
 if TYPE_CHECKING:
     from services.tickets.storage import TicketStore
 
-#: The first level of support: a trained key user of the requester's department.
-KEY_USER = 1
 _ANY_TYPE = RequestType("", {})
 #: What every ticket begins with.
 _FRESH = {
@@ -90,6 +88,12 @@ def group_of(store: TicketStore, policy: Policy, request: TicketRequested) -> st
     return kind.group or policy.group_of(_region_of(request, _requester(store, request)))
 
 
+def department_of(store: TicketStore, request: TicketRequested) -> str | None:
+    """Return the department that a request comes from: the one it names, or its requester's."""
+    requester = _requester(store, request)
+    return request.department or (requester["department"] if requester else None)
+
+
 def _requester(store: TicketStore, request: TicketRequested) -> Row | None:
     return store.people.get(request.requester) if request.requester else None
 
@@ -100,10 +104,8 @@ def _region_of(request: TicketRequested, requester: Row | None) -> str | None:
 
 def _enter_support(store: TicketStore, policy: Policy, row: Row, change: Change) -> Row:
     """Give a new ticket to the first level of support: its department's key user (T4), else the group's specialists."""
-    if row["assignee"] is None and KEY_USER in policy.support and row["department"]:
-        helpers = [one for one in store.key_users_of(row["department"]) if one != row["requester"]]
-        if helpers:
-            row = store.tickets.change(row, assignee=helpers[0], support_level=KEY_USER)
+    if row["assignee"] is None and duty.KEY_USER in policy.support and row["department"]:
+        row = duty.ask_key_users(store, policy, row, change)
     if policy.support:
         row = sla.level_changed(store, policy, store.tickets.change(row, support_cycle=1), change)
     return row if row["assignee"] else duty.place(store, policy, row, change)
@@ -135,7 +137,7 @@ def _new_ticket(
         assignee=assignee,
         group_name=group,
         region=_region_of(request, requester),
-        department=request.department or (requester["department"] if requester else None),
+        department=department_of(store, request),
         opened_at=change.moment,
         changed_at=change.moment,
         history=change.history,

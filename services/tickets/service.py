@@ -23,7 +23,7 @@ from services.tickets.feedback import calls as feedback_calls
 from services.tickets.feedback import usecases as feedback
 from services.tickets.feedback.storage import FeedbackStore
 from services.tickets.mail import usecases as mail
-from services.tickets.opening import group_of
+from services.tickets.opening import department_of, group_of
 from services.tickets.sla import calls as sla_calls
 from services.tickets.sla import usecases as sla
 from services.tickets.support import calls as support_calls
@@ -52,7 +52,11 @@ class TicketsService(DeskCalls):
         )
         policy = self.settings.policy
         placed = [event.data for event in events if not event.history and event.data.assignee is None]
-        self.store.preload_groups({group_of(self.store, policy, one) or policy.default_group for one in placed})
+        departments = {department_of(self.store, one) for one in placed} if duty.KEY_USER in policy.support else set()
+        self.store.preload_groups(
+            {group_of(self.store, policy, one) or policy.default_group for one in placed},
+            {one for one in departments if one},
+        )
 
     @handles(TicketRequested, preload="load_requests", emits=LIFE)
     def on_ticket_requested(self, event: Event[TicketRequested]) -> None:

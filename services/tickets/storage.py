@@ -13,7 +13,6 @@ from contracts.tickets import Target
 from contracts.words import TicketState
 from eventkit.work import Row, Work
 from services.tickets.attachments.storage import Attachments
-from services.tickets.duty.assignment import away_of
 from services.tickets.duty.storage import DutyStore
 from services.tickets.listing import Page, page_of
 from services.tickets.mail.storage import Senders
@@ -180,10 +179,10 @@ class TicketStore:
         statement = select(ticket.c.number).where(OPEN, ticket.c.number > after, ~ticket.c.history)
         return list(self.work.connection.execute(statement.order_by(ticket.c.number).limit(limit)).scalars())
 
-    def preload_groups(self, groups: Collection[str]) -> None:
-        """Read in few statements who may hold the tickets of groups, and in which of them tickets wait."""
+    def preload_groups(self, groups: Collection[str], departments: Collection[str]) -> None:
+        """Read in few statements who may hold tickets of groups and departments, and in which groups tickets wait."""
         if groups:
-            self.duty.preload(groups)
+            self.duty.preload(groups, departments)
             self._read_queues(groups)
 
     def has_queue(self, group: str) -> bool:
@@ -201,17 +200,6 @@ class TicketStore:
     def joined_queue(self, group: str) -> None:
         """Know that a ticket of this transaction waits in a group's queue."""
         self._queues[group] = True
-
-    def key_users_of(self, department: str) -> list[str]:
-        """Return the key users of a department who work here and are not away now, in the order of their numbers."""
-        statement = select(person).where(person.c.department == department, person.c.is_key_user, person.c.active)
-        found = self.work.connection.execute(statement.order_by(person.c.employee_number)).mappings()
-        rows, now = [dict(row) for row in found], self.work.now
-        return [
-            row["employee_number"]
-            for row in rows
-            if not any(span.begin_at <= now < span.end_at for span in away_of(row))
-        ]
 
     def waiting_in(self, groups: Iterable[str]) -> list[Row]:
         """Lock and return the first tickets in the queues of groups; far more than anybody can take at once."""

@@ -130,9 +130,10 @@ class Desk:
 
     def _even_out(self, now: datetime) -> None:
         for move in evened_out(self.held, self._candidates(), now):
-            [ticket] = [one for one in self.held[move.giver] if one.ticket_id == move.ticket_id]
+            assert move.decided.person
+            [ticket] = [one for one in self.held[move.giver] if one.ticket_id == move.decided.ticket_id]
             self.held[move.giver].remove(ticket)
-            self.held[move.taker].append(ticket)
+            self.held[move.decided.person].append(ticket)
             self.moves += 1
 
     def _begin(self, now: datetime) -> None:

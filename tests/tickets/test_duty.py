@@ -259,3 +259,8 @@ def test_what_nobody_has_begun_is_evened_out(
     eventually(lambda: (holders(desk).count("E1"), holders(desk).count("E2")) == (3, 2))
     assert holders(desk)[0] == "E1"
     assert {data["reason"] for kind, data in told(desk) if kind == "ticket.assigned"} == {"E1 holds far more"}
+    # And why is kept, with what everybody held then
+    [given] = [data["number"] for kind, data in told(desk) if kind == "ticket.assigned"][:1]
+    decision = call("ticket_assignments", number=given)["items"][-1]
+    shown = {one["person"]: (one["open_count"], one["passed"]) for one in decision["candidates"]}
+    assert (decision["person"], shown) == ("E2", {"E1": (5, "more_load"), "E2": (0, None)})

@@ -83,6 +83,10 @@ def test_a_departments_key_user_is_its_first_helper(desk: Desk, call: Any) -> No
     call("open_ticket", title="打不开", region="华东", department="采购部")
     assert [holder for *_, holder in level_and_holder(desk)] == ["E71", "E21", "E21"]
     assert [level for level, *_ in level_and_holder(desk)] == [1, 2, 2]
+    [decision] = call("ticket_assignments", number=first)["items"]
+    assert decision["person"] == "E71"
+    shown = [(one["person"], one["score"], one["open_count"], one["passed"]) for one in decision["candidates"]]
+    assert shown == [("E71", 0, 0, None)]
     call("escalate_ticket", number=first, reason="不会")
     assert level_and_holder(desk)[0] == (2, "华东支持组", "E21")
 

@@ -102,18 +102,26 @@ class DutyStore:
         self._assignments = work.rows(assignment)
         self._known: dict[str, list[Row]] = {}
         self._takers: dict[str, set[str]] = {}
+        self._key_users: dict[str, list[Row]] = {}
         self._recent: dict[tuple[Table, str], list[Any]] = {}
         self._rosters: dict[str, Roster] = {}
         self._loads = Loads(work)
         self.moved = self._loads.moved
         self.changed_people: set[str] = set()
 
-    def preload(self, groups: Collection[str]) -> None:
-        """Read in few statements who may hold the tickets of groups, and their rosters; and lock what they hold."""
+    def preload(self, groups: Collection[str], departments: Collection[str] = ()) -> None:
+        """Read in few statements who may hold the tickets of groups, their rosters, and the key users of departments.
+
+        What all of them hold is locked at once: in one order, so that two transactions do not wait for each other.
+        """
         for table in (shift, swap):
             self._read_recent(table, groups)
         self._read_people(groups)
-        self._loads.lock([row["employee_number"] for group in groups for row in self._known[group]])
+        if departments:
+            self._read_key_users(departments)
+        rows = [row for group in groups for row in self._known[group]]
+        rows += [row for department in departments for row in self._key_users[department]]
+        self._loads.lock([row["employee_number"] for row in rows])
 
     def candidates(self, group: str, level: int, moment: datetime, default_capacity: int) -> list[Candidate]:
         """Return everybody who may ever hold this group's tickets, as they are at a moment.
@@ -126,6 +134,22 @@ class DutyStore:
         self._loads.lock([row["employee_number"] for row in people])
         held = [(row, self._loads.of(row["employee_number"], moment)) for row in people]
         return [_candidate(row, group, load, on_duty, default_capacity) for row, load in held]
+
+    def key_users_of(self, department: str, group: str, moment: datetime, default_capacity: int) -> list[Candidate]:
+        """Return the key users of a department, who may hold its tickets of any group."""
+        if department not in self._key_users:
+            self._read_key_users([department])
+        people = {row["employee_number"]: row for row in self._key_users[department]}
+        self._loads.lock(people)
+        held = [(row, self._loads.of(number, moment)) for number, row in people.items()]
+        return [_candidate(row, group, load, people, default_capacity) for row, load in held]
+
+    def _read_key_users(self, departments: Collection[str]) -> None:
+        condition = and_(person.c.department.in_(departments), person.c.is_key_user, person.c.active)
+        found = [dict(row) for row in self.work.connection.execute(select(person).where(condition)).mappings()]
+        people = [{**row, "away_spans": away_of(row)} for row in found]
+        for department in departments:
+            self._key_users[department] = [row for row in people if row["department"] == department]
 
     def _people_of(self, group: str) -> Sequence[Row]:
         """Return a group's engineers and whom its roster names: as stored, with this transaction's changes."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 LOOK_AGAIN = timedelta(seconds=60)
 #: How often the roster is looked over for gaps.
 WATCH_EVERY = timedelta(hours=6)
-SPECIALIST = 2
+KEY_USER, SPECIALIST = 1, 2
 
 
 def place(store: TicketStore, policy: Policy, row: Row, change: Change) -> Row:
@@ -41,6 +42,18 @@ def place(store: TicketStore, policy: Policy, row: Row, change: Change) -> Row:
     store.duty.moved(row["assignee"], decided.person)
     loads_changed(store, policy, group)
     return store.tickets.change(row, group_name=group, assignee=decided.person, waits=False)
+
+
+def ask_key_users(store: TicketStore, policy: Policy, row: Row, change: Change) -> Row:
+    """Give a ticket to a key user of its department, the first level of support (T4); without one it stays as it is."""
+    group = row["group_name"] or policy.default_group
+    people = store.duty.key_users_of(row["department"], group, change.moment, policy.assignment.capacity)
+    decided = assign(replace(wanted(policy, row, group), skill=None), people, change.moment)
+    if decided.person is None:
+        return row
+    store.duty.note(decided, change.moment)
+    store.duty.moved(row["assignee"], decided.person)
+    return store.tickets.change(row, assignee=decided.person, support_level=KEY_USER)
 
 
 def wait(store: TicketStore, row: Row, group: str, change: Change) -> Row:
@@ -114,7 +127,9 @@ def even_out(store: TicketStore, policy: Policy, group: str, change: Change) -> 
     people = store.duty.candidates(group, SPECIALIST, change.moment, policy.assignment.capacity)
     by_number = {row["number"]: row for row in rows}
     for move in evened_out(held, people, change.moment):
-        _give(store, policy, by_number[move.ticket_id], move.taker, change, reason=f"{move.giver} holds far more")
+        store.duty.note(move.decided, change.moment)
+        row, taker = by_number[move.decided.ticket_id], move.decided.person
+        by_number[row["number"]] = _give(store, policy, row, taker, change, reason=f"{move.giver} holds far more")
 
 
 def _give(store: TicketStore, policy: Policy, before: Row, person: str | None, change: Change, *, reason: str) -> Row:

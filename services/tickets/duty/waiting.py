@@ -15,11 +15,10 @@ APART = 2
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A ticket that goes from one to another because the one holds far more."""
+    """A ticket that goes to another because its holder has far more. decided: to whom, and why."""
 
-    ticket_id: str
     giver: str
-    taker: str
+    decided: Assignment
 
 
 def queue_order(wanted: Wanted) -> tuple[int, datetime, datetime, str]:
@@ -91,17 +90,21 @@ def evened_out(
     left = {person: sorted(tickets, key=queue_order) for person, tickets in held.items()}
     moves: list[Move] = []
     while move := next(_possible_moves(left, now, moment, apart), None):
-        wanted, giver, taker = move
+        wanted, giver = move
+        decided = assign(wanted, list(now.values()), moment)
+        # Somebody with room who holds far less than the giver was found.
+        assert decided.person
+        taker = decided.person
         left[giver].remove(wanted)
         left.setdefault(taker, []).append(wanted)
         now[giver], now[taker] = _holding(now[giver], -1, moment), _holding(now[taker], 1, moment)
-        moves.append(Move(wanted.ticket_id, giver, taker))
+        moves.append(Move(giver, decided))
     return moves
 
 
 def _possible_moves(
     left: Mapping[str, Sequence[Wanted]], now: Mapping[str, Candidate], moment: datetime, apart: int
-) -> Iterator[tuple[Wanted, str, str]]:
+) -> Iterator[tuple[Wanted, str]]:
     at_work = (one for one in now.values() if one.active and one.on_duty and not one.is_away(moment))
     by_load = sorted(at_work, key=lambda one: (one.open_count, one.person))
     for giver in reversed(by_load):
@@ -111,7 +114,7 @@ def _possible_moves(
             for wanted in reversed(left.get(giver.person, ())):
                 asked = not skill_is_lifted(wanted, list(now.values()))
                 if not wanted.begun and bar_to(taker, wanted, moment, ask_skill=asked) is None:
-                    yield wanted, giver.person, taker.person
+                    yield wanted, giver.person
 
 
 def _can_take_any(one: Candidate, group: str, moment: datetime) -> bool:
