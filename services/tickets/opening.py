@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _ANY_TYPE = RequestType("", {})
 #: What every ticket begins with.
-_FRESH = {
+FRESH = {
     "solution": "",
     "reopen_count": 0,
     "next_response_cycle": 0,
@@ -146,7 +146,7 @@ def _new_ticket(
         fingerprint=request_key(source, request.fingerprint),
         open_fingerprint=request_key(source, request.fingerprint),
         **{name: getattr(request, name) for name in _TAKEN_OVER},
-        **_FRESH,
+        **FRESH,
     )
 
 

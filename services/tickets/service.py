@@ -158,11 +158,12 @@ class TicketsService(DeskCalls):
         duty.draw(self.store, self.settings.policy, timer.key, Change(self.store.work.now))
 
     def load_unbegun(self, timers: Sequence[Timer]) -> None:
-        """Lock the tickets that may be evened out, subject first, then what the people of their groups hold."""
+        """Lock what may be evened out where it must be: tickets, subject first, then what people hold."""
         groups = sorted(timer.key for timer in timers)
-        for group in groups:
-            self.store.open_tickets_in(group)
-        self.store.duty.preload(groups)
+        if uneven := duty.uneven(self.store, self.settings.policy, groups, self.store.work.now):
+            for group in uneven:
+                self.store.open_tickets_in(group)
+            self.store.duty.preload(uneven)
 
     @fires("even_out", preload="load_unbegun", emits=(facts.TicketAssigned,))
     def on_even_out(self, timer: Timer) -> None:

@@ -253,8 +253,7 @@ def _respond(store: TicketStore, policy: Policy, row: Row, change: Change) -> Ro
 def _resolve(store: TicketStore, policy: Policy, row: Row, change: Change) -> Row:
     store.duty.moved(row["assignee"], None)
     if row["group_name"] and not change.history:
-        duty.look(store, [row["group_name"]], change)
-        duty.loads_changed(store, policy, row["group_name"])
+        duty.freed(store, policy, row["group_name"], change)
     row = store.tickets.change(
         row, waits=False, resolved_at=change.moment, resolved_by=row["resolved_by"] or row["assignee"]
     )

@@ -1,87 +1,178 @@
-"""A desk around the clock, played with the rules alone: three crews of four engineers who take turns, for weeks.
+"""A desk around the clock: three crews of four engineers who take turns, for weeks, on time that is not waited for.
 
-An engineer works on one ticket at a time and holds up to five. At the end of a duty the next crew takes over.
+What is played is the service's own: `place`, `freed`, `draw`, `even_out` and the timers that they arm, over a store in
+memory. An engineer works on one ticket at a time and holds up to five; what they hold waits until they are back.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from pathlib import Path
 from random import Random
+from typing import Any, cast
 
-from services.tickets.duty.assignment import Candidate, Wanted
+from contracts.words import TicketState
+from services.tickets.business_time.files import load_calendars
+from services.tickets.duty import usecases
+from services.tickets.duty.assignment import Assignment, Candidate
 from services.tickets.duty.roster import Post, Roster, Shift, Span
-from services.tickets.duty.waiting import drawn, evened_out, queue_order, to_hand_over
+from services.tickets.opening import FRESH
+from services.tickets.sla.policy import Policy
+from services.tickets.sla.policy_file import read_policy
+from services.tickets.tables import ticket
+from services.tickets.telling import Change, Row
+from tests.policies import AROUND_THE_CLOCK
 
 BEGIN = datetime(2026, 3, 2, tzinfo=UTC)
-POST = Post("服务台", 2)
+POST = Post("服务台", usecases.SPECIALIST)
 PEOPLE = [f"E{number:02}" for number in range(1, 13)]
 CAPACITY = 5
 DUTY = timedelta(hours=8)
+#: Duties in which tickets come, and after them some in which the last ones are solved.
+DUTIES, LAST_DUTIES = 63, 9
 
 
-def roster(duties: int) -> Roster:
+def policy(folder: Path, *, even_out: bool) -> Policy:
+    """Return the policy of this desk."""
+    assignment = f"assignment: {{capacity: {CAPACITY}, even_out: {str(even_out).lower()}}}\n"
+    path = folder / "round_the_clock.yaml"
+    path.write_text(assignment + AROUND_THE_CLOCK.read_text())
+    return read_policy(path, load_calendars())
+
+
+def roster() -> Roster:
     """Three crews, eight hours each; every day the crews move on by one, so that all have as many nights."""
     crews = [PEOPLE[0:4], PEOPLE[4:8], PEOPLE[8:12]]
     return Roster(
         [
             Shift(POST, person, Span(BEGIN + number * DUTY, BEGIN + (number + 1) * DUTY))
-            for number in range(duties)
+            for number in range(DUTIES + LAST_DUTIES)
             for person in crews[(number + number // 3) % 3]
         ]
     )
 
 
-@dataclass
+class Memory:
+    """What `duty.usecases` ask of a TicketStore, its `work`, `tickets` and `duty`, kept in memory."""
+
+    def __init__(self) -> None:
+        self.now = BEGIN
+        self.work = self.tickets = self.duty = self
+        self.open: dict[str, Row] = {}
+        self.armed: dict[tuple[str, str], datetime] = {}
+        self.on_duty: set[str] = set()
+        self.first_given: dict[str, str] = {}
+        self.moves = 0
+        self._given: Counter[tuple[str, Any]] = Counter()
+        self._given_at: dict[str, datetime] = {}
+
+    def arm(self, kind: str, *, key: str, due_at: datetime, **_: Any) -> None:
+        self.armed[kind, key] = due_at
+
+    def emit(self, *_: Any, **__: Any) -> None:
+        """Nobody is told."""
+
+    def change(self, row: Row, **values: Any) -> Row:
+        self.open[row["number"]] = {**row, **values}
+        return self.open[row["number"]]
+
+    def note(self, what: Assignment | str, moment: datetime, *_: Any, **__: Any) -> None:
+        if isinstance(what, Assignment) and what.person:
+            self._given[what.person, moment.date()] += 1
+            self._given_at[what.person] = moment
+            self.moves += what.ticket_id in self.first_given
+            self.first_given.setdefault(what.ticket_id, what.person)
+
+    def moved(self, before: str | None, after: str | None) -> None:
+        """What somebody holds is counted from the tickets."""
+
+    def joined_queue(self, group: str) -> None:
+        """Who waits is seen from the tickets."""
+
+    def has_queue(self, group: str) -> bool:
+        return any(row["waits"] for row in self.open.values())
+
+    def waiting_in(self, groups: Iterable[str]) -> list[Row]:
+        return [row for row in self.open.values() if row["waits"]]
+
+    def open_tickets_in(self, group: str) -> list[Row]:
+        return [row for row in self.open.values() if row["assignee"] and row["state"] == TicketState.NEW]
+
+    def held_by(self, person: str) -> list[Row]:
+        return [row for row in self.open.values() if row["assignee"] == person]
+
+    def candidates(self, group: str, level: int, moment: datetime, default_capacity: int) -> list[Candidate]:
+        held = Counter(row["assignee"] for row in self.open.values())
+        return [
+            Candidate(
+                person,
+                (group,),
+                held[person],
+                default_capacity,
+                on_duty=person in self.on_duty,
+                given_count=self._given[person, moment.date()],
+                given_at=self._given_at.get(person),
+            )
+            for person in PEOPLE
+        ]
+
+    candidates_at_a_glance = candidates
+
+
 class Desk:
-    """What the desk is like at one moment. given: whom each ticket was first given to.
+    """What becomes of the desk. apart: how often the loads of those on duty were how far apart, while one had room."""
 
-    given_count: tickets that each person was given since the beginning, also from others' hands.
-    apart: how often the loads of those on duty were how far apart, while one of them had room.
-    """
-
-    even_out: bool
-    random: Random
-    duties: int = 63
-    held: dict[str, list[Wanted]] = field(default_factory=lambda: {person: [] for person in PEOPLE})
-    waiting: list[Wanted] = field(default_factory=list)
-    given: dict[str, str] = field(default_factory=dict)
-    given_count: Counter[str] = field(default_factory=Counter)
-    solved: list[str] = field(default_factory=list)
-    apart: Counter[int] = field(default_factory=Counter)
-    moves: int = 0
-    waited: int = 0
-
-    def __post_init__(self) -> None:
-        self.roster = roster(self.duties)
+    def __init__(self, policy: Policy, random: Random) -> None:
+        self.memory = Memory()
+        self.store = cast(Any, self.memory)
+        self.policy = policy
+        self.random = random
+        self.roster = roster()
+        self.solved: list[str] = []
+        self.apart: Counter[int] = Counter()
+        self.waited = 0
         self._numbers = count()
-        self._work: dict[str, int] = {}
+        self._work: Counter[str] = Counter()
         self._calendar: list[tuple[datetime, int, str, str]] = []
-        self._on_duty: set[str] = set()
 
     def play(self, tickets: int) -> Desk:
         """Let tickets come, by day three times as many as by night, until all are solved."""
         for moment in self._arrivals(tickets):
             self._plan(moment, "comes", "")
-        for number in range(self.duties):
+        for number in range(DUTIES + LAST_DUTIES):
             self._plan(BEGIN + number * DUTY, "duty", "")
         while self._calendar and len(self.solved) < tickets:
             now, _, what, who = heapq.heappop(self._calendar)
-            getattr(self, f"_{what}")(now, who)
-            self._settle(now)
+            self._fire(until=now)
+            self.memory.now = now
+            getattr(self, f"_{what}")(Change(now), who)
+            self._fire(until=now)
+            self._look()
         return self
 
-    def loads(self) -> list[int]:
-        """Return how many tickets each of those on duty holds."""
-        return [len(self.held[person]) for person in self._on_duty]
+    def _fire(self, until: datetime) -> None:
+        """Fire what falls due, each at its moment, as the service does."""
+        armed = self.memory.armed
+        while armed and (due_at := min(armed.values())) <= until:
+            kind, group = next(one for one, at in armed.items() if at == due_at)
+            del armed[kind, group]
+            self.memory.now = max(due_at, self.memory.now)
+            effect = {"draw": usecases.draw, "even_out": usecases.even_out}[kind]
+            effect(self.store, self.policy, group, Change(self.memory.now))
+            self._begin()
+
+    def _look(self) -> None:
+        loads = [len(self.memory.held_by(person)) for person in self.memory.on_duty]
+        if min(loads) < CAPACITY:
+            self.apart[max(loads) - min(loads)] += 1
 
     def _arrivals(self, tickets: int) -> Iterator[datetime]:
         """Yield moments, spread over all duties, so that every crew has its full share of days and nights."""
-        days = self.duties // 3
+        days = DUTIES // 3
         for place in sorted(self.random.random() for _ in range(tickets)):
             day, share = divmod(place * days, 1)
             # Three quarters of a day's tickets come from 08:00 to 20:00.
@@ -91,70 +182,48 @@ class Desk:
     def _plan(self, moment: datetime, what: str, who: str) -> None:
         heapq.heappush(self._calendar, (moment, next(self._numbers), what, who))
 
-    def _comes(self, now: datetime, _: str) -> None:
-        number = f"T{next(self._numbers):05}"
+    def _comes(self, change: Change, _: str) -> None:
         priority = self.random.choice((1, 2, 3, 3, 3, 4))
-        self.waiting.append(Wanted(number, POST.group, priority, now, now + timedelta(hours=4 * priority)))
+        fresh = {
+            "number": f"T{next(self._numbers):05}",
+            "state": TicketState.NEW,
+            "group_name": POST.group,
+            "priority": priority,
+            "opened_at": change.moment,
+            "changed_at": change.moment,
+            "due_solution_at": change.moment + timedelta(hours=4 * priority),
+        }
+        row = self.memory.change(dict.fromkeys(column.name for column in ticket.columns) | FRESH | fresh)
+        self.waited += usecases.place(self.store, self.policy, row, change)["waits"]
+        self._begin()
 
-    def _duty(self, now: datetime, _: str) -> None:
-        self._on_duty = {duty.person for duty in self.roster.on_duty(POST, now)}
-        for one in self._candidates():
-            over = to_hand_over(one, self.held[one.person], now, at_end_of_duty=True)
-            self.waiting += [replace(ticket, begun=False) for ticket in over]
-            self.held[one.person] = [ticket for ticket in self.held[one.person] if one.on_duty]
-            self._work[one.person] = self._work.get(one.person, 0) + 1
+    def _duty(self, change: Change, _: str) -> None:
+        self.memory.on_duty = {duty.person for duty in self.roster.on_duty(POST, change.moment)}
+        for person in PEOPLE:
+            self._work[person] += 1
+            for row in self.memory.held_by(person):
+                if person in self.memory.on_duty and row["state"] != TicketState.NEW:
+                    self._goes_on(row)
+        self._begin()
 
-    def _ready(self, now: datetime, who: str) -> None:
-        person, work = who.split("/")
+    def _ready(self, change: Change, who: str) -> None:
+        person, number, work = who.split("/")
         if self._work[person] == int(work):
-            [done] = [ticket for ticket in self.held[person] if ticket.begun]
-            self.held[person].remove(done)
-            self.solved.append(done.ticket_id)
+            del self.memory.open[number]
+            self.solved.append(number)
+            usecases.freed(self.store, self.policy, POST.group, change)
+            self._begin()
 
-    def _settle(self, now: datetime) -> None:
-        before = len(self.waiting)
-        tickets = {ticket.ticket_id: ticket for ticket in self.waiting}
-        for answer in drawn(self.waiting, self._candidates(), now):
-            assert answer.person
-            self.held[answer.person].append(tickets.pop(answer.ticket_id))
-            self.given.setdefault(answer.ticket_id, answer.person)
-            self.given_count[answer.person] += 1
-        self.waiting = list(tickets.values())
-        self.waited += before == len(self.waiting) > 0
-        if self.even_out:
-            self._even_out(now)
-        self._begin(now)
-        if min(self.loads()) < CAPACITY:
-            self.apart[max(self.loads()) - min(self.loads())] += 1
-            assert self.waiting == []
+    def _begin(self) -> None:
+        """Everybody on duty who has begun nothing begins what is most urgent."""
+        for person in sorted(self.memory.on_duty):
+            own = self.memory.held_by(person)
+            if own and all(row["state"] == TicketState.NEW for row in own):
+                row = min(own, key=lambda one: (one["priority"], one["due_solution_at"], one["number"]))
+                self._goes_on(self.memory.change(row, state=TicketState.IN_PROGRESS))
 
-    def _even_out(self, now: datetime) -> None:
-        for move in evened_out(self.held, self._candidates(), now):
-            assert move.decided.person
-            [ticket] = [one for one in self.held[move.giver] if one.ticket_id == move.decided.ticket_id]
-            self.held[move.giver].remove(ticket)
-            self.held[move.decided.person].append(ticket)
-            self.moves += 1
-
-    def _begin(self, now: datetime) -> None:
-        for person in sorted(self._on_duty):
-            own = self.held[person]
-            if own and not any(ticket.begun for ticket in own):
-                ticket = min(own, key=queue_order)
-                own[own.index(ticket)] = replace(ticket, begun=True)
-                self._work[person] += 1
-                takes = timedelta(minutes=self.random.lognormvariate(1.7, 0.8))
-                self._plan(now + takes, "ready", f"{person}/{self._work[person]}")
-
-    def _candidates(self) -> list[Candidate]:
-        return [
-            Candidate(
-                person,
-                (POST.group,),
-                len(self.held[person]),
-                CAPACITY,
-                on_duty=person in self._on_duty,
-                given_count=self.given_count[person],
-            )
-            for person in PEOPLE
-        ]
+    def _goes_on(self, row: Row) -> None:
+        person = row["assignee"]
+        self._work[person] += 1
+        takes = timedelta(minutes=self.random.lognormvariate(1.7, 0.8))
+        self._plan(self.memory.now + takes, "ready", f"{person}/{row['number']}/{self._work[person]}")

@@ -10,7 +10,6 @@ import pytest
 
 from contracts.gateway import AwaySpan, PersonChanged
 from eventkit.errors import NotFound, RuleBroken
-from services.tickets.duty import usecases
 from tests.eventkit.desk import Desk, eventually, reported
 from tests.tickets.stories import asked, told, types, update
 
@@ -243,11 +242,8 @@ def test_what_another_system_takes_from_its_holder_is_not_drawn_again(tickets: D
     assert holders(tickets) == [None, "E1"]
 
 
-def test_what_nobody_has_begun_is_evened_out(
-    desk_under: Callable[..., Desk], calling: Callable[[Desk], Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_nobody_has_begun_is_evened_out(desk_under: Callable[..., Desk], calling: Callable[[Desk], Any]) -> None:
     # Given an engineer with five tickets, of which one is begun, when a second one comes
-    monkeypatch.setattr(usecases, "LOOK_AGAIN", timedelta(0))
     desk = desk_under({"default_group": "assignment: {even_out: true}\ndefault_group"})
     desk.publish(engineer("E1"))
     call = calling(desk)

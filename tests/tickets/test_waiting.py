@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from contracts.gateway import AwaySpan
 from services.tickets.duty.assignment import Candidate, Wanted, bar_to, skill_is_lifted
-from services.tickets.duty.waiting import back_at, drawn, evened_out, queue_order, to_hand_over
+from services.tickets.duty.waiting import are_apart, back_at, drawn, evened_out, queue_order, to_hand_over
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -170,11 +170,8 @@ def test_whoever_is_there_hands_nothing_over() -> None:
     assert to_hand_over(replace(engineer("E1", 1), away=away((1, 8))), [ticket("a")], NOW) == []
 
 
-def test_the_end_of_duty_hands_over_only_where_the_desk_wants_it() -> None:
-    one = replace(engineer("E1", 1), on_duty=False)
-    assert to_hand_over(one, [ticket("a")], NOW) == []
-    found = to_hand_over(one, [ticket("a")], NOW, keep_what_can_wait=True, at_end_of_duty=True)
-    assert [each.ticket_id for each in found] == ["a"]
+def test_the_end_of_duty_hands_nothing_over() -> None:
+    assert to_hand_over(replace(engineer("E1", 1), on_duty=False), [ticket("a")], NOW) == []
 
 
 @pytest.mark.parametrize(
@@ -197,6 +194,22 @@ def test_what_nobody_has_begun_goes_from_who_has_far_more_to_who_has_least_the_l
     held = {"E1": [replace(ticket("begun", 4), begun=True), ticket("a", 1), ticket("b", 2), ticket("c", 3)]}
     people = [engineer("E1", 4), engineer("E2", 1), engineer("E3", 2)]
     assert moves(held, people) == [("c", "E1", "E2")]
+
+
+@pytest.mark.parametrize(
+    ("people", "apart"),
+    [
+        pytest.param([engineer("E1", 2), engineer("E2")], False, id="two apart"),
+        pytest.param([engineer("E1", 3), engineer("E2")], True, id="three apart"),
+        pytest.param([engineer("E1", 3), engineer("E2", capacity=0)], False, id="without room"),
+        pytest.param([engineer("E1", 3), replace(engineer("E2"), on_duty=False)], False, id="not at work"),
+        pytest.param([], False, id="nobody"),
+    ],
+)
+def test_people_are_apart_when_one_at_work_holds_far_more_than_another_with_room(
+    people: list[Candidate], apart: bool
+) -> None:
+    assert are_apart(people, NOW) is apart
 
 
 def test_nothing_goes_between_two_who_are_two_apart() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Column, Date, DateTime, Integer, Table, Text, any_, select
+from sqlalchemy import Column, Date, DateTime, Integer, Select, Table, Text, any_, select
 from sqlalchemy.dialects.postgresql import insert
 
 from eventkit.work import Work, array_of
@@ -23,6 +23,9 @@ load = Table(
     Column("given_at", DateTime(timezone=True)),
     comment="What people hold and were given; triggers on ticket and assignment keep it, whoever writes there",
 )
+
+
+_NOTHING = {"open_count": 0, "given_on": None, "given_count": 0, "given_at": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +52,17 @@ class Loads:
         The rows are locked in the order of their keys. What was read once stays as it is: it is locked.
         """
         wanted = sorted(set(people) - self._stored.keys())
-        if wanted and (missing := set(wanted) - self._read(wanted)):
+        if wanted and (missing := set(wanted) - self._read(_named(wanted).with_for_update())):
             begin = insert(load).values([{"person": person} for person in sorted(missing)])
             self._work.connection.execute(begin.on_conflict_do_nothing())
-            self._read(sorted(missing))
+            self._read(_named(sorted(missing)).with_for_update())
 
-    def _read(self, people: list[str]) -> set[str]:
-        named = load.c.person == any_(array_of(load, "person", people))
-        statement = select(load).where(named).order_by(load.c.person).with_for_update()
+    def glance(self, people: Collection[str]) -> None:
+        """Read what people hold, who may be given something at the same moment."""
+        found = self._read(_named(sorted(people)))
+        self._stored |= {person: _NOTHING for person in set(people) - found}
+
+    def _read(self, statement: Select[Any]) -> set[str]:
         found = {row["person"]: row for row in self._work.connection.execute(statement).mappings()}
         self._stored |= found
         return set(found)
@@ -92,3 +98,7 @@ class Loads:
                 self._given[person] = before
 
         self._work.on_undo(undo)
+
+
+def _named(people: list[str]) -> Select[Any]:
+    return select(load).where(load.c.person == any_(array_of(load, "person", people))).order_by(load.c.person)

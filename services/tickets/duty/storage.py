@@ -130,10 +130,24 @@ class DutyStore:
         can give them anything, so that they stay as they are.
         """
         on_duty = self._on_duty(Post(group, level), moment)
-        people = [row for row in self._people_of(group) if _serves(row, group) or row["employee_number"] in on_duty]
-        self._loads.lock([row["employee_number"] for row in people])
-        held = [(row, self._loads.of(row["employee_number"], moment)) for row in people]
+        holders = self._holders(group, on_duty)
+        self._loads.lock(holders)
+        held = [(row, self._loads.of(number, moment)) for number, row in holders.items()]
         return [_candidate(row, group, load, on_duty, default_capacity) for row, load in held]
+
+    def candidates_at_a_glance(
+        self, group: str, level: int, moment: datetime, default_capacity: int
+    ) -> list[Candidate]:
+        """Return the same without keeping others off: each may hold more or less already."""
+        on_duty, loads = self._on_duty(Post(group, level), moment), Loads(self.work)
+        holders = self._holders(group, on_duty)
+        loads.glance(holders)
+        held = [(row, loads.of(number, moment)) for number, row in holders.items()]
+        return [_candidate(row, group, load, on_duty, default_capacity) for row, load in held]
+
+    def _holders(self, group: str, on_duty: Collection[str]) -> dict[str, Row]:
+        people = {row["employee_number"]: row for row in self._people_of(group)}
+        return {number: row for number, row in people.items() if _serves(row, group) or number in on_duty}
 
     def key_users_of(self, department: str, group: str, moment: datetime, default_capacity: int) -> list[Candidate]:
         """Return the key users of a department, who may hold its tickets of any group."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from contracts.tickets import DutyUncovered, TicketAssigned
 from services.tickets.duty.assignment import Candidate, Wanted, assign, away_of
 from services.tickets.duty.roster import HORIZON, Gap, Span, news
-from services.tickets.duty.waiting import drawn, evened_out, to_hand_over
+from services.tickets.duty.waiting import are_apart, drawn, evened_out, to_hand_over
 from services.tickets.rules import is_begun
 from services.tickets.sla.policy import Policy
 from services.tickets.telling import Change, Row, tell
@@ -18,7 +18,7 @@ from services.tickets.telling import Change, Row, tell
 if TYPE_CHECKING:
     from services.tickets.storage import TicketStore
 
-#: How often a queue is looked at while tickets wait (somebody may have come on duty, or be back), and loads are evened.
+#: How often a queue is looked at while tickets wait (somebody may have come on duty, or be back).
 LOOK_AGAIN = timedelta(seconds=60)
 #: How often the roster is looked over for gaps.
 WATCH_EVERY = timedelta(hours=6)
@@ -40,7 +40,11 @@ def place(store: TicketStore, policy: Policy, row: Row, change: Change) -> Row:
     if decided.person is None:
         return wait(store, row, group, change)
     store.duty.moved(row["assignee"], decided.person)
-    loads_changed(store, policy, group)
+    # Who was given it need not be who holds least: a skill was wanted, or somebody has come on duty since.
+    if are_apart(
+        [replace(one, open_count=one.open_count + (one.person == decided.person)) for one in people], change.moment
+    ):
+        loads_changed(store, policy, group)
     return store.tickets.change(row, group_name=group, assignee=decided.person, waits=False)
 
 
@@ -113,13 +117,28 @@ def draw(store: TicketStore, policy: Policy, group: str, change: Change) -> None
 
 
 def loads_changed(store: TicketStore, policy: Policy, group: str) -> None:
-    """Have what nobody has begun evened out at the next full minute, where the policy says so."""
+    """Have what nobody has begun evened out at once, where the policy says so."""
     if policy.assignment.even_out:
-        store.work.arm("even_out", key=group, subject=f"queue {group}", due_at=_next_minute(store), payload={})
+        store.work.arm("even_out", key=group, subject=f"queue {group}", due_at=store.work.now, payload={})
+
+
+def freed(store: TicketStore, policy: Policy, group: str, change: Change) -> None:
+    """Somebody of a group has room again: its queue is drawn from, and loads may have come apart."""
+    look(store, [group], change)
+    loads_changed(store, policy, group)
+
+
+def uneven(store: TicketStore, policy: Policy, groups: Iterable[str], moment: datetime) -> list[str]:
+    """Return the groups of whose people some hold far more than others, at a glance: it is asked after every ticket."""
+    capacity = policy.assignment.capacity
+    loads = {group: store.duty.candidates_at_a_glance(group, SPECIALIST, moment, capacity) for group in groups}
+    return [group for group, people in loads.items() if are_apart(people, moment)]
 
 
 def even_out(store: TicketStore, policy: Policy, group: str, change: Change) -> None:
     """Move tickets that nobody has begun from who holds far more to who has room."""
+    if not uneven(store, policy, [group], change.moment):
+        return
     rows = store.open_tickets_in(group)
     held: dict[str, list[Wanted]] = {}
     for row in rows:

@@ -61,21 +61,26 @@ def to_hand_over(
     moment: datetime,
     *,
     keep_what_can_wait: bool = False,
-    at_end_of_duty: bool = False,
 ) -> list[Wanted]:
     """Return what others should take over, in the queue's order: all that a leaver or somebody away holds.
 
     keep_what_can_wait: somebody away keeps what is due only after they are back, or never.
-    at_end_of_duty: so does what somebody holds who is not on duty, as desks do that work around the clock.
     The tickets are given out by `drawn`, together with those that wait; whoever is gone does not get them again.
     """
     is_away = holder.is_away(moment)
-    if holder.active and not is_away and (holder.on_duty or not at_end_of_duty):
+    if holder.active and not is_away:
         return []
     back = back_at(holder.away, moment)
     keeps = keep_what_can_wait and holder.active and is_away
     stays = {one.ticket_id for one in held if keeps and (one.due_at is None or one.due_at > back)}
     return sorted((one for one in held if one.ticket_id not in stays), key=queue_order)
+
+
+def are_apart(candidates: Iterable[Candidate], moment: datetime, *, apart: int = APART) -> bool:
+    """Tell whether somebody at work holds more than `apart` tickets more than another who has room."""
+    at_work = [one for one in candidates if _is_at_work(one, moment)]
+    fewest = min((one.open_count for one in at_work if one.has_room), default=None)
+    return fewest is not None and any(one.open_count - fewest > apart for one in at_work)
 
 
 def evened_out(
@@ -105,7 +110,7 @@ def evened_out(
 def _possible_moves(
     left: Mapping[str, Sequence[Wanted]], now: Mapping[str, Candidate], moment: datetime, apart: int
 ) -> Iterator[tuple[Wanted, str]]:
-    at_work = (one for one in now.values() if one.active and one.on_duty and not one.is_away(moment))
+    at_work = (one for one in now.values() if _is_at_work(one, moment))
     by_load = sorted(at_work, key=lambda one: (one.open_count, one.person))
     for giver in reversed(by_load):
         for taker in by_load:
@@ -118,7 +123,11 @@ def _possible_moves(
 
 
 def _can_take_any(one: Candidate, group: str, moment: datetime) -> bool:
-    return one.active and one.on_duty and one.has_room and group in one.groups and not one.is_away(moment)
+    return _is_at_work(one, moment) and one.has_room and group in one.groups
+
+
+def _is_at_work(one: Candidate, moment: datetime) -> bool:
+    return one.active and one.on_duty and not one.is_away(moment)
 
 
 def _holding(one: Candidate, change: int, moment: datetime) -> Candidate:
