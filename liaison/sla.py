@@ -187,4 +187,5 @@ def _moves_table(moves: Sequence[Move]) -> Table:
 def _due(clock: Clock) -> str:
     if clock.stopped_at is not None:
         return "不再计时"
-    return clock.due_at.astimezone(clock.calendar.zone).strftime("%Y-%m-%d %H:%M:%S")
+    due = clock.due_at.astimezone(clock.calendar.zone).strftime("%Y-%m-%d %H:%M:%S")
+    return f"{due} 暂停" if clock.is_paused else due

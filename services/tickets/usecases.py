@@ -219,8 +219,7 @@ def enter(store: TicketStore, policy: Policy, row: Row, state: TicketState, chan
         row = duty.pass_on(store, policy, row, change, reason="reopened and the holder left")
     if row["responded_at"] is None and state is not TicketState.NEW:
         row = _respond(store, policy, row, change)
-    for clock in sla.clocks_of(store, policy, row):
-        row = sla.follow_state(store, policy, row, clock, state, change)
+    row = sla.follow_state(store, policy, row, change)
     if state in AWAITING:
         tell(store, TicketPaused, row, policy, change, previous_state=before)
     elif before in AWAITING and state not in FINISHED:

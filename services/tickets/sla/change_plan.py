@@ -22,7 +22,7 @@ QUIET = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A clock whose due moment would be another, or that would end. misses: it would be past it, and is not now."""
+    """A clock that would be due at another moment, stand still, go on, or end. misses: only then it is past due."""
 
     number: str
     before: Clock
@@ -31,7 +31,10 @@ class Move:
 
 
 def moves_of(policy: Policy, row: Row, clocks: Sequence[Clock], now: datetime) -> Iterator[Move]:
-    """Return what becomes of a ticket's clocks under another policy: each counted anew from its start, pauses kept."""
+    """Return what becomes of a ticket's clocks under another policy: each counted anew from its start, pauses kept.
+
+    Whether one stands still in the ticket's present state, the other policy says too.
+    """
     for clock in clocks:
         if clock.stopped_at is not None:
             continue
@@ -39,9 +42,18 @@ def moves_of(policy: Policy, row: Row, clocks: Sequence[Clock], now: datetime) -
         if aim is None:
             yield Move(row["number"], clock, clock.ended(now), misses=False)
             continue
-        after = clock.restated(*aim, OnChange.FROM_START, now)
-        if (after.due_at, after.target_s) != (clock.due_at, clock.target_s):
+        restated = clock.restated(*aim, OnChange.FROM_START, now)
+        after = usecases.as_state_asks(policy, row, restated, Change(now))
+        if _seen(after) != _seen(clock):
             yield Move(row["number"], clock, after, after.is_missed(now) and not clock.is_missed(now))
+
+
+def _seen(clock: Clock) -> tuple[datetime, int, bool]:
+    return clock.due_at, clock.target_s, clock.is_paused
+
+
+def _told_due(clock: Clock) -> str:
+    return clock.due_at.isoformat() + (" paused" if clock.is_paused else "")
 
 
 def apply(store: TicketStore, policy: Policy, row: Row, now: datetime) -> list[Move]:
@@ -53,7 +65,7 @@ def apply(store: TicketStore, policy: Policy, row: Row, now: datetime) -> list[M
             row = usecases.end(store, policy, row, move.before, change, reason="policy or calendar changed")
             continue
         after = _quiet(policy, row, move.after, now)
-        noted = {"before": move.before.due_at.isoformat(), "after": after.due_at.isoformat()}
+        noted = {"before": _told_due(move.before), "after": _told_due(after)}
         store.note(row["number"], now, None, f"{after.target} due", **noted, reason="policy or calendar changed")
         row = usecases.put(store, policy, row, after, change)
         if after.missed_due_at is not None and move.before.missed_due_at is None:

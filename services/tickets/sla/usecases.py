@@ -123,8 +123,7 @@ def restate(store: TicketStore, policy: Policy, row: Row, change: Change) -> Row
             row = _begin(store, policy, row, Target.SOLUTION, _cycle(row), known, change)
         if row["responded_at"] is None:
             row = _begin(store, policy, row, Target.FIRST_RESPONSE, 1, known, change)
-    record_misses(store, policy, row, change)
-    return row
+    return follow_state(store, policy, row, change)
 
 
 def _begin(
@@ -156,7 +155,7 @@ def level_changed(store: TicketStore, policy: Policy, row: Row, change: Change) 
     if before is not None:
         row = stop(store, policy, row, clock_of(before, policy), change)
     clock = _begun(policy, row, Target.INTERNAL, row["support_cycle"], change.moment)
-    return _put_any(store, policy, row, clock, change)
+    return follow_state(store, policy, _put_any(store, policy, row, clock, change), change)
 
 
 def is_matched(fields: Mapping[str, Any]) -> bool:
@@ -191,7 +190,8 @@ def requester_wrote(store: TicketStore, policy: Policy, row: Row, change: Change
     clock = _begun(policy, row, Target.NEXT_RESPONSE, cycle, change.moment)
     if clock is None:
         return row
-    return put(store, policy, store.tickets.change(row, next_response_cycle=cycle), clock, change)
+    row = put(store, policy, store.tickets.change(row, next_response_cycle=cycle), clock, change)
+    return follow_state(store, policy, row, change)
 
 
 def desk_answered(store: TicketStore, policy: Policy, row: Row, change: Change) -> Row:
@@ -202,17 +202,27 @@ def desk_answered(store: TicketStore, policy: Policy, row: Row, change: Change) 
     return row
 
 
-def follow_state(store: TicketStore, policy: Policy, row: Row, clock: Clock, state: TicketState, change: Change) -> Row:
-    """Pause, resume or stop a clock as the ticket's new state asks."""
-    if state in FINISHED and clock.target is not Target.FIRST_RESPONSE:
-        return stop(store, policy, row, clock, change)
-    if clock.stopped_at is None:
-        still = policy.level_named(clock.level, row).stands_still(clock.target, state)
-        paused = clock.paused(change.moment, by=change.actor or "", why=str(state))
-        following = paused if still else clock.resumed(change.moment)
+def follow_state(store: TicketStore, policy: Policy, row: Row, change: Change) -> Row:
+    """Pause, resume or stop a ticket's clocks as its present state asks; what is missed by then is told first."""
+    for clock in clocks_of(store, policy, row):
+        following = as_state_asks(policy, row, clock, change)
         if following != clock:
-            return put(store, policy, row, following, change)
+            row = put(store, policy, row, following, change)
+        # One that stands still from now on ran until now.
+        judged = clock if following.is_paused else following
+        if judged.is_missed(change.moment):
+            _miss(store, policy, row, judged, change)
+            following = following.missed()
+        if row["state"] in FINISHED and clock.target is not Target.FIRST_RESPONSE:
+            row = stop(store, policy, row, following, change)
     return row
+
+
+def as_state_asks(policy: Policy, row: Row, clock: Clock, change: Change) -> Clock:
+    """Return a clock that has not stopped standing still or running, as the ticket's present state asks."""
+    if policy.level_named(clock.level, row).stands_still(clock.target, TicketState(row["state"])):
+        return clock.paused(change.moment, by=change.actor or "", why=row["state"])
+    return clock.resumed(change.moment)
 
 
 def stop(store: TicketStore, policy: Policy, row: Row, clock: Clock, change: Change) -> Row:
