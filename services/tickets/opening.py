@@ -106,8 +106,7 @@ def _enter_support(store: TicketStore, policy: Policy, row: Row, change: Change)
     """Give a new ticket to the first level of support: its department's key user (T4), else the group's specialists."""
     if row["assignee"] is None and duty.KEY_USER in policy.support and row["department"]:
         row = duty.ask_key_users(store, policy, row, change)
-    if policy.support:
-        row = sla.level_changed(store, policy, store.tickets.change(row, support_cycle=1), change)
+    row = sla.begin_support(store, policy, row, change)
     return row if row["assignee"] else duty.place(store, policy, row, change)
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from contracts import tickets as facts
 from contracts.gateway import FeedbackSubmitted, PersonChanged, TicketRequested, TicketUpdateRequested
-from contracts.tickets import Target
 from contracts.words import TicketState
 from eventkit.envelope import Event
 from eventkit.errors import BadMessage, RuleBroken
@@ -139,12 +138,21 @@ class TicketsService(DeskCalls):
         """A share of a target is used up."""
         sla.clock_fell_due(self.store, self.settings.policy, timer.payload, self.store.work.now)
 
-    @fires("sla_breach", preload="load_timers", emits=(facts.SlaBreached, *LIFE))
+    @fires("sla_breach", preload="load_timers", emits=(facts.SlaBreached,))
     def on_sla_breach(self, timer: Timer) -> None:
-        """A target is missed; a missed internal one may bring the ticket to the next level (T4)."""
+        """A target is missed."""
         sla.clock_fell_due(self.store, self.settings.policy, timer.payload, self.store.work.now)
-        if timer.payload["target"] == Target.INTERNAL:
-            support.overdue(self.store, self.settings.policy, timer.payload["number"], Change(self.store.work.now))
+
+    @fires("escalation", preload="load_timers", emits=LIFE)
+    def on_escalation(self, timer: Timer) -> None:
+        """A level of support has missed its own target, which may bring the ticket to the next one (T4)."""
+        support.overdue(
+            self.store,
+            self.settings.policy,
+            timer.payload["number"],
+            timer.payload["cycle"],
+            Change(self.store.work.now),
+        )
 
     def load_queues(self, timers: Sequence[Timer]) -> None:
         """Lock the tickets that wait, subject first, then what the people of their groups hold."""

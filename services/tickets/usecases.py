@@ -215,8 +215,10 @@ def enter(store: TicketStore, policy: Policy, row: Row, state: TicketState, chan
     if reopening:
         row = _reopen(store, policy, row, change)
     row = store.tickets.change(row, state=state, state_since=change.moment)
-    if reopening and not change.history and still_here(store, row["assignee"]) is None:
-        row = duty.pass_on(store, policy, row, change, reason="reopened and the holder left")
+    if reopening and not change.history:
+        row = sla.begin_support(store, policy, row, change)
+        if still_here(store, row["assignee"]) is None:
+            row = duty.pass_on(store, policy, row, change, reason="reopened and the holder left")
     if row["responded_at"] is None and state is not TicketState.NEW:
         row = _respond(store, policy, row, change)
     row = sla.follow_state(store, policy, row, change)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from contracts.gateway import PersonChanged
 from eventkit.errors import RuleBroken
 from tests.eventkit.desk import Desk, eventually, reported
+from tests.tickets.rehearsal import Rehearsal
 from tests.tickets.stories import asked, engineer, told, types
 
 SUPPORT = """support:
@@ -71,6 +73,61 @@ def test_a_missed_internal_target_escalates_by_itself_once(desk: Desk, call: Any
         )
     )
     assert level_and_holder(desk) == [(3, "技术支持组", "E31")]
+
+
+@pytest.fixture
+def rehearsal(desk_under: Callable[..., Desk], tmp_path: Path) -> Rehearsal:
+    return Rehearsal(desk_under({"default_group": SUPPORT}), tmp_path / "policy.yaml")
+
+
+@pytest.mark.parametrize("found_by", [("comment_ticket", {"body": "看看"}), ("change_ticket", {"urgency": 2}), None])
+def test_a_missed_internal_target_escalates_whoever_finds_the_miss(
+    rehearsal: Rehearsal, found_by: tuple[str, dict[str, Any]] | None
+) -> None:
+    number = rehearsal.opened("02 09:00")
+    if found_by:
+        # Somebody is here between the due moment and the timer.
+        method, fields = found_by
+        rehearsal.call("02 11:01", method, number=number, **fields)
+    for _ in ("the miss", "its effect", "no second one"):
+        rehearsal.fire("02 11:01")
+    assert [data["level"] for data in rehearsal.told("ticket.escalated")] == [3]
+    assert len(rehearsal.told("sla.breached", target="internal")) == 1
+
+
+def test_a_refused_solution_has_an_internal_target_again_and_escalates(rehearsal: Rehearsal) -> None:
+    number = rehearsal.opened("02 09:00")
+    rehearsal.call("02 10:00", "resolve_ticket", number=number, solution="重启")
+    rehearsal.call("02 12:00", "reopen_ticket", number=number, reason="还是不行")
+    rehearsal.fire("02 14:00")
+    rehearsal.fire("02 14:00")
+    assert [data["due_at"] for data in rehearsal.told("sla.breached", target="internal")] == ["2026-03-02T06:00:00Z"]
+    assert [data["level"] for data in rehearsal.told("ticket.escalated")] == [3]
+
+
+def test_a_late_escalation_by_hand_is_a_miss_and_the_only_escalation(rehearsal: Rehearsal) -> None:
+    number = rehearsal.opened("02 09:00")
+    rehearsal.call("02 11:01", "escalate_ticket", number=number, reason="要看日志")
+    rehearsal.fire("02 11:02")
+    assert rehearsal.told("sla.met", target="internal") == []
+    assert len(rehearsal.told("sla.breached", target="internal")) == 1
+    assert [data["level"] for data in rehearsal.told("ticket.escalated")] == [3]
+
+
+def test_who_hands_an_overdue_ticket_to_the_vendor_has_missed_the_solution(
+    desk_under: Callable[..., Desk], tmp_path: Path
+) -> None:
+    waits = {"default_group": SUPPORT, "solution: [awaiting_user]": "solution: [awaiting_vendor]"}
+    desk = Rehearsal(desk_under(waits), tmp_path / "policy.yaml")
+    number = desk.opened("02 09:00", priority=1)
+    desk.call("02 13:01", "escalate_ticket", number=number, level=4, reason="硬件坏了")
+    assert len(desk.told("sla.breached", target="solution")) == 1
+
+
+def test_an_overdue_ticket_that_is_merged_keeps_its_miss(rehearsal: Rehearsal) -> None:
+    number, into = rehearsal.opened("02 09:00"), rehearsal.opened("02 09:00")
+    rehearsal.call("02 11:01", "merge_ticket", number=number, into=into)
+    assert [data["number"] for data in rehearsal.told("sla.breached", target="internal")] == [number]
 
 
 def test_a_departments_key_user_is_its_first_helper(desk: Desk, call: Any) -> None:

@@ -46,6 +46,7 @@ def merge(store: TicketStore, policy: Policy, row: Row, into: Row, change: Chang
     """
     if row["state"] in FINISHED or into["state"] in FINISHED:
         raise RuleBroken("a finished ticket is neither merged nor merged into", field="into")
+    sla.record_misses(store, policy, row, change)
     link(store, policy, row, LinkKind.DUPLICATE_OF, into, change)
     row = sla.end_clocks(store, policy, row, change, reason=f"merged into {into['number']}")
     store.duty.moved(row["assignee"], None)

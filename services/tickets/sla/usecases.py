@@ -145,16 +145,16 @@ def _begin(
     return _put_any(store, policy, row, clock, change)
 
 
-def level_changed(store: TicketStore, policy: Policy, row: Row, change: Change) -> Row:
-    """Stop the internal clock of the level that a ticket leaves, and start that of the one it enters (T4).
-
-    The row has its new level and `support_cycle`.
-    """
-    last = row["support_cycle"] - 1
+def begin_support(store: TicketStore, policy: Policy, row: Row, change: Change) -> Row:
+    """Start the internal clock of the level of support that a ticket is at now, and stop the one before (T4)."""
+    if not policy.support:
+        return row
+    last = row["support_cycle"]
     before = store.clock_row(row["number"], Target.INTERNAL, last) if last else None
     if before is not None:
         row = stop(store, policy, row, clock_of(before, policy), change)
-    clock = _begun(policy, row, Target.INTERNAL, row["support_cycle"], change.moment)
+    row = store.tickets.change(row, support_cycle=last + 1)
+    clock = _begun(policy, row, Target.INTERNAL, last + 1, change.moment)
     return follow_state(store, policy, _put_any(store, policy, row, clock, change), change)
 
 
@@ -263,6 +263,9 @@ def _miss(store: TicketStore, policy: Policy, row: Row, clock: Clock, change: Ch
     store.put_clock(row["number"], clock.target, clock.cycle, {"missed_due_at": clock.due_at})
     _cancel(store, policy, row, clock)
     tell(store, SlaBreached, row, policy, change, **_clock_facts(clock), retroactive=change.history)
+    if clock.target is Target.INTERNAL and not change.history:
+        number, payload = row["number"], {"number": row["number"], "cycle": clock.cycle}
+        store.work.arm("escalation", key=number, subject=number, due_at=store.work.now, payload=payload)
 
 
 def _put_any(store: TicketStore, policy: Policy, row: Row, clock: Clock | None, change: Change) -> Row:

@@ -36,12 +36,13 @@ def escalate(
         known = ", ".join(str(one) for one in sorted(policy.support) if one > before) or "none"
         raise RuleBroken(f"must be a level above {before}: there are {known}", field="level")
     row = _begin(store, row, change)
+    sla.record_misses(store, policy, row, change)
     store.note(
         row["number"], change.moment, change.actor, "support_level", before=str(before), after=str(level), reason=reason
     )
     group = policy.support[level].group or row["group_name"] or policy.default_group
-    moved = store.tickets.change(row, support_level=level, group_name=group, support_cycle=row["support_cycle"] + 1)
-    moved = sla.level_changed(store, policy, moved, change)
+    moved = store.tickets.change(row, support_level=level, group_name=group)
+    moved = sla.begin_support(store, policy, moved, change)
     if group != row["group_name"]:
         moved = sla.restate(store, policy, moved, change)
     tell(store, TicketEscalated, moved, policy, change, level=level, previous_level=before, reason=reason)
@@ -52,10 +53,10 @@ def escalate(
     return placed
 
 
-def overdue(store: TicketStore, policy: Policy, number: str, change: Change) -> None:
-    """Escalate a ticket whose internal target was missed, where the policy says so."""
+def overdue(store: TicketStore, policy: Policy, number: str, cycle: int, change: Change) -> None:
+    """Escalate a ticket whose internal target was missed, where the policy says so, unless it has moved on since."""
     row = store.tickets.get(number)
-    if row is None or row["state"] in FINISHED:
+    if row is None or row["state"] in FINISHED or row["support_cycle"] != cycle:
         return
     level = policy.support.get(row["support_level"])
     if level is not None and level.auto and _next(policy, row["support_level"]) is not None:
