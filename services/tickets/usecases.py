@@ -65,21 +65,45 @@ def update_ticket(
 
 
 def change_ticket(store: TicketStore, policy: Policy, row: Row, request: TicketUpdateRequested, change: Change) -> Row:
-    """Apply a change: misses up to now first, then fields, priority, holder, comment and state, in this order."""
-    change = Change(max(change.moment, row["changed_at"]), change.actor, change.history)
-    row = store.tickets.change(row, changed_at=change.moment)
-    sla.record_misses(store, policy, row, change)
+    """Apply a change: misses up to now first, then fields, priority, holder, comment and state, in this order.
+
+    With a reopening, the comment comes last: the desk is to answer it.
+    """
+    row, change = _begin(store, policy, row, change)
     row = _change_fields(store, policy, row, request, change)
     row = _change_holder(store, policy, row, request, change)
-    if request.comment:
-        row = _comment(store, policy, row, request.comment, change, voice=_voice(store, row, change.actor))
+    is_reopening = row["state"] in FINISHED and request.state not in (None, TicketState.OTHER, *FINISHED)
+    if not is_reopening:
+        row = _say(store, policy, row, request, change)
     if request.solution is not None:
         row = store.tickets.change(row, solution=request.solution)
     if request.state is None or request.state is TicketState.OTHER:
         return row
     if request.resolved_by:
         row = store.tickets.change(row, resolved_by=request.resolved_by)
-    return enter(store, policy, row, request.state, change)
+    row = enter(store, policy, row, request.state, change)
+    return _say(store, policy, row, request, change) if is_reopening else row
+
+
+def _say(store: TicketStore, policy: Policy, row: Row, request: TicketUpdateRequested, change: Change) -> Row:
+    if not request.comment:
+        return row
+    return _comment(store, policy, row, request.comment, change, voice=_voice(store, row, change.actor))
+
+
+def refuse(store: TicketStore, policy: Policy, row: Row, said: str, change: Change) -> Row:
+    """Reopen a ticket because its requester refuses the solution; the desk is to answer what they say."""
+    row, change = _begin(store, policy, row, change)
+    row = enter(store, policy, row, TicketState.IN_PROGRESS, change, reason="refused by the requester")
+    return _comment(store, policy, row, said, change, voice=Voice.REQUESTER)
+
+
+def _begin(store: TicketStore, policy: Policy, row: Row, change: Change) -> tuple[Row, Change]:
+    """Return ticket and change at the moment that counts, never before the last one, with misses up to it recorded."""
+    change = Change(max(change.moment, row["changed_at"]), change.actor, change.history)
+    row = store.tickets.change(row, changed_at=change.moment)
+    sla.record_misses(store, policy, row, change)
+    return row, change
 
 
 def _change_fields(store: TicketStore, policy: Policy, row: Row, request: TicketUpdateRequested, change: Change) -> Row:
@@ -170,9 +194,7 @@ def comment_on(
     store: TicketStore, policy: Policy, row: Row, body: str, change: Change, *, voice: Voice, is_public: bool = True
 ) -> Row:
     """Write a comment. What the desk says is a response; what the requester says ends the waiting for them."""
-    change = Change(max(change.moment, row["changed_at"]), change.actor, change.history)
-    row = store.tickets.change(row, changed_at=change.moment)
-    sla.record_misses(store, policy, row, change)
+    row, change = _begin(store, policy, row, change)
     return _comment(store, policy, row, body, change, voice=voice, is_public=is_public)
 
 
@@ -184,7 +206,10 @@ def _comment(
         id=comment_id, number=row["number"], at=change.moment, actor=change.actor, body=body, is_public=is_public
     )
     tell(store, TicketCommented, row, policy, change, comment_id=comment_id, public=is_public)
-    if not is_public or row["state"] in FINISHED:
+    if not is_public:
+        return row
+    if row["state"] in FINISHED:
+        _heard_after_solution(store, policy, row, change, voice)
         return row
     if voice is Voice.REQUESTER:
         if row["state"] == TicketState.AWAITING_USER:
@@ -195,6 +220,16 @@ def _comment(
             return enter(store, policy, row, TicketState.IN_PROGRESS, change)
         return sla.desk_answered(store, policy, row, change)
     return row
+
+
+def _heard_after_solution(store: TicketStore, policy: Policy, row: Row, change: Change, voice: Voice) -> None:
+    """Take a requester who writes about a solution for no silent one, until the desk has answered them."""
+    if row["state"] != TicketState.RESOLVED or change.history:
+        return
+    if voice is Voice.REQUESTER:
+        expect_no_answer(store, row)
+    elif voice is Voice.DESK:
+        expect_answer(store, policy, row, change)
 
 
 def enter(store: TicketStore, policy: Policy, row: Row, state: TicketState, change: Change, *, reason: str = "") -> Row:

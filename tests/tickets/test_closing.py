@@ -140,3 +140,37 @@ def test_a_word_from_the_page_is_the_requesters(call: Any, solved: dict[str, Any
     assert call("reply_to_ticket", actor="E7", **solved, text="谢谢")["asked"] is True
     shown = call("ticket_for_requester", **solved)
     assert [(one["mine"], one["body"]) for one in shown["comments"]] == [(True, "谢谢")]
+
+
+def silences(tickets: Desk) -> int:
+    return int(tickets.one("select count(*) from eventkit.timer where kind = 'silence'"))
+
+
+def test_a_requester_who_writes_about_a_solution_is_not_silent_until_the_desk_has_answered(
+    tickets: Desk, call: Any, solved: dict[str, Any]
+) -> None:
+    assert silences(tickets) == 1
+    call("reply_to_ticket", actor="E7", **solved, text="还是打不开")
+    assert silences(tickets) == 0
+    # What the desk notes for itself is no answer; what it says to the requester is, and is answered or not.
+    call("comment_ticket", actor="E21", number=solved["number"], body="要看日志", public=False)
+    assert silences(tickets) == 0
+    call("comment_ticket", actor="E21", number=solved["number"], body="请清缓存再试")
+    assert silences(tickets) == 1
+    assert call("get_ticket", number=solved["number"])["state"] == "resolved"
+
+
+@pytest.mark.parametrize("way", ["by the link", "by a command"])
+def test_the_desk_has_to_answer_a_refusal_in_time(
+    desk_under: Callable[..., Desk], calling: Callable[[Desk], Any], way: str
+) -> None:
+    solution = "solution: {1: 4h, 2: 8h, 3: 24h, 4: 72h}"
+    call = calling(desk_under({solution: f"next_response: 10m\n    {solution}"}))
+    number = call("open_ticket", title="打不开", requester="E7")["number"]
+    call("resolve_ticket", number=number, solution="重启")
+    if way == "by the link":
+        decide(call, {"number": number, "cycle": 1, "person": "E7"}, "refuse", text="还是打不开")
+    else:
+        call("reopen_ticket", actor="E7", number=number, reason="还是打不开")
+    [clock] = [one for one in call("explain_sla", number=number)["clocks"] if one["target"] == "next_response"]
+    assert (clock["state"], clock["target_s"]) == ("running", 600)

@@ -137,3 +137,11 @@ def test_a_forgotten_persons_address_is_gone(desk: Desk) -> None:
     forget(desk.engine, "E9", storage.FORGET, address="e9@x.invalid")
     assert desk.rows("select from ticket where mail_from is not null") == []
     assert desk.rows("select from person where email = 'e9@x.invalid'") == []
+
+
+def test_a_reply_that_is_only_a_picture_is_a_word_too(desk: Desk, call: Any, number: str) -> None:
+    call("resolve_ticket", number=number, solution="重启")
+    desk.publish(reply(number, "e7@x.invalid", comment="", attachments=(FILE,)))
+    eventually(lambda: desk.one("select count(*) from attachment") == 1)
+    assert [one["body"] for one in call("ticket_comments", number=number)["items"]] == ["截图.png"]
+    assert desk.one("select count(*) from eventkit.timer where kind = 'silence'") == 0

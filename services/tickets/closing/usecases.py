@@ -58,8 +58,7 @@ def refuse(store: TicketStore, policy: Policy, row: Row, change: Change, *, reas
     """Reopen a resolved ticket because its solution did not help. Raises RuleBroken when that was answered already."""
     if row["state"] != TicketState.RESOLVED:
         raise RuleBroken("there is no solution to refuse, or it has been answered already", field="state")
-    row = usecases.comment_on(store, policy, row, reason, change, voice=usecases.Voice.REQUESTER)
-    return usecases.enter(store, policy, row, TicketState.IN_PROGRESS, change, reason="refused by the requester")
+    return usecases.refuse(store, policy, row, reason, change)
 
 
 def _follow_up(store: TicketStore, policy: Policy, row: Row, change: Change, rating: int) -> str:

@@ -25,7 +25,7 @@ def expect_answer(store: TicketStore, policy: Policy, row: Row, change: Change) 
 
 
 def expect_no_answer(store: TicketStore, row: Row) -> None:
-    """Wait no more: the ticket was answered, reopened or closed."""
+    """Wait no more: the requester has written, or the ticket was reopened or closed."""
     store.work.cancel("silence", key=row["number"])
 
 

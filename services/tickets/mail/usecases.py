@@ -69,9 +69,10 @@ def take_reply(
     is_own = sender["employee_number"] == row["requester"]
     row = _living(store, row)
     change = replace(change, actor=sender["employee_number"])
-    if request.comment:
+    # A mail may say all that it has to say in a picture.
+    if said := request.comment or "、".join(file.name for file in request.attachments):
         voice = Voice.REQUESTER if is_own else Voice.DESK
-        row = usecases.comment_on(store, policy, row, request.comment, change, voice=voice)
+        row = usecases.comment_on(store, policy, row, said, change, voice=voice)
     keep_all(store, row["number"], request.attachments, replace(change, moment=max(change.moment, row["changed_at"])))
     return str(row["number"])
 
