@@ -21,6 +21,15 @@ class Target(Word):
     OTHER = "other"
 
 
+class Voice(Word):
+    """Whose word a comment is: it decides which clocks it starts and stops, and who is told of it."""
+
+    REQUESTER = "requester"
+    DESK = "desk"
+    SYSTEM = "system"
+    OTHER = "other"
+
+
 class _TicketFact(Fact, frozen=True, kw_only=True):
     """What a reader needs to know about the ticket without asking: who, whose, where and how urgent.
 
@@ -128,7 +137,7 @@ class TicketResolved(_TicketFact, frozen=True, kw_only=True):
 
 
 class TicketReopened(_TicketFact, frozen=True, kw_only=True):
-    """The solution did not hold. `reopen_count`: how often so far, this time included."""
+    """The solution did not hold; `reason`: what was said of it. `reopen_count`: how often so far, with this time."""
 
     TYPE: ClassVar[str] = "liaison.ticket.reopened.v1"
 
@@ -147,12 +156,19 @@ class TicketClosed(_TicketFact, frozen=True, kw_only=True):
 
 
 class TicketCommented(_TicketFact, frozen=True, kw_only=True):
-    """Somebody wrote on the ticket; the text stays in the tickets service. `public`: the requester may read it."""
+    """Somebody wrote on the ticket. `public`: the requester may read it; only then `text` is what it says.
+
+    `cycle`: which solution comes next or was given. `reopens`: it says why, as `ticket.reopened` does too.
+    """
 
     TYPE: ClassVar[str] = "liaison.ticket.commented.v1"
 
     comment_id: Name
     public: bool = True
+    voice: Voice = Voice.OTHER
+    text: str = ""
+    cycle: int = 1
+    reopens: bool = False
 
 
 class _ClockFact(_TicketFact, frozen=True, kw_only=True):

@@ -189,6 +189,9 @@ FORGET = (
     " or (source, headers ->> 'ce-externalref') in"
     f" (select source, headers ->> 'ce-externalref' from journal where {_REQUEST} and {_ASKED_BY}))",
     f"{_OF_A_TICKET} {_TOLD} and {_ASKED_BY}",
+    # What the person wrote on tickets of others.
+    f"{_OF_A_TICKET} type in ('liaison.ticket.commented.v1', 'liaison.ticket.reopened.v1')"
+    " and headers ->> 'ce-actor' = :number",
     f"update journal set body = convert_to(({_BODY} - array['email', 'mobile', 'dingtalk_id',"
     " 'wecom_id', 'feishu_id', 'position', 'manager', 'groups', 'roles', 'away'] || '{\"name\": \"—\"}')::text, 'UTF8')"
     f" where type = 'liaison.person.changed.v1' and {_BODY} ->> 'employee_number' = :number",

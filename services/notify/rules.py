@@ -24,8 +24,11 @@ from contracts.tickets import (
     SlaBreached,
     SlaWarned,
     TicketAssigned,
+    TicketCommented,
     TicketOpened,
+    TicketReopened,
     TicketResolved,
+    Voice,
 )
 from contracts.training import CourseCompleted, EnrolmentConfirmed, RetrainingAssigned
 from contracts.words import Severity
@@ -37,12 +40,15 @@ EVENTS: Mapping[str, type[Fact]] = {
     fact.TYPE: fact
     for fact in (
         *(TicketOpened, TicketAssigned, SlaWarned, SlaBreached, TicketResolved),
+        *(TicketCommented, TicketReopened),
         *(EnrolmentConfirmed, CourseCompleted, RetrainingAssigned),
         *(FeedbackReceived, FeedbackAssigned, FeedbackAnswered),
         *(DutyUncovered,),
         *(AlertFired, AlertResolved),
     )
 }
+#: The events that are somebody's own words, of which their writer is not told.
+WORDS_OF_SOMEBODY = frozenset({TicketCommented.TYPE, TicketReopened.TYPE})
 #: The events whose messages may wait for another event, and for which: its content belongs into the text.
 COMPANIONS: Mapping[str, frozenset[str]] = {
     TicketOpened.TYPE: frozenset({AnswerSuggested.TYPE}),
@@ -80,11 +86,12 @@ class Role(enum.StrEnum):
     AUTHOR = "author"
     WATCHERS = "watchers"
     MANAGER = "manager"  # of the assignee
+    IN_CHARGE = "in_charge"  # the assignee; while nobody is, the group's lead; without one, the desk
     DESK = "desk"
 
 
 #: Roles whose holder the event itself names, in a field of the role's name.
-NAMED = tuple(role for role in Role if role not in (Role.WATCHERS, Role.MANAGER, Role.DESK))
+NAMED = tuple(role for role in Role if role not in (Role.WATCHERS, Role.MANAGER, Role.IN_CHARGE, Role.DESK))
 
 
 class When(enum.StrEnum):
@@ -95,6 +102,8 @@ class When(enum.StrEnum):
     NOT_REPORTED = "not_reported"
     AUTHOR_LEARNS_MORE = "author_learns_more"
     ALARM = "alarm"
+    REQUESTER_WROTE = "requester_wrote"
+    DESK_WROTE = "desk_wrote"
     CRITICAL = "critical"
     WARNING = "warning"
     INFO = "info"
@@ -120,6 +129,11 @@ CONDITIONS: Mapping[When, Condition] = {
         ),
     ),
     When.ALARM: Condition(("alarm",), lambda fact: fact.alarm),
+    # The words of a reopening are told with it.
+    When.REQUESTER_WROTE: Condition(
+        ("public", "voice", "reopens"), lambda fact: fact.public and fact.voice is Voice.REQUESTER and not fact.reopens
+    ),
+    When.DESK_WROTE: Condition(("public", "voice"), lambda fact: fact.public and fact.voice is Voice.DESK),
     When.CRITICAL: Condition(("severity",), lambda fact: fact.severity is Severity.CRITICAL),
     # A severity that we do not know may be serious.
     When.WARNING: Condition(("severity",), lambda fact: fact.severity in (Severity.WARNING, Severity.OTHER)),
@@ -205,28 +219,32 @@ def people_named(fact: Fact) -> set[str]:
 
 def can_name(fact: type[Fact], role: Role) -> bool:
     """Tell whether events of a type can say who somebody in this role is."""
-    return role is Role.DESK or (Role.ASSIGNEE if role is Role.MANAGER else role).value in fact.__struct_fields__
+    needed = {Role.DESK: (), Role.MANAGER: (Role.ASSIGNEE,), Role.IN_CHARGE: (Role.ASSIGNEE, Role.GROUP_LEAD)}
+    return set(needed.get(role, (role,))) <= set(fact.__struct_fields__)
 
 
 def recipients(
-    rules: Sequence[Rule], fact: Fact, manager_of: Callable[[str], str | None]
+    rules: Sequence[Rule], fact: Fact, manager_of: Callable[[str], str | None], actor: str | None = None
 ) -> dict[tuple[str, Medium], Rule]:
     """Return who is told by which channel, each once, with the rule that says so.
 
     rules: of this event's type, the most urgent first. manager_of: an employee's manager, None when unknown.
+    actor: who caused the event; nobody is told of what they wrote themselves.
     A role that nobody holds tells nobody; rules with `when: nobody_…` see to it that somebody still learns.
     """
     if getattr(fact, "retroactive", False):
         # Found long after it was due, when a log was replayed or a policy changed: nobody can act on it any more.
         return {}
     assignee: str | None = getattr(fact, "assignee", None)
+    writer = actor if fact.TYPE in WORDS_OF_SOMEBODY else None
     told: dict[tuple[str, Medium], Rule] = {}
     for rule in rules:
         if rule.when and not CONDITIONS[rule.when].holds(fact):
             continue
         for role in rule.to:
             for recipient in _holders(role, fact, manager_of(assignee) if assignee else None):
-                told.setdefault((recipient, rule.medium), rule)
+                if recipient != writer:
+                    told.setdefault((recipient, rule.medium), rule)
     return told
 
 
@@ -236,6 +254,9 @@ def _holders(role: Role, fact: Fact, manager: str | None) -> Sequence[str]:
         return (DESK,)
     if role is Role.WATCHERS:
         return tuple(getattr(fact, role.value, ()))
+    if role is Role.IN_CHARGE:
+        assignee, lead = (getattr(fact, one.value, None) for one in (Role.ASSIGNEE, Role.GROUP_LEAD))
+        return (assignee or lead or DESK,)
     one = manager if role is Role.MANAGER else getattr(fact, role.value, None)
     return (one,) if one else ()
 

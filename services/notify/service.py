@@ -18,7 +18,9 @@ from contracts.tickets import (
     SlaBreached,
     SlaWarned,
     TicketAssigned,
+    TicketCommented,
     TicketOpened,
+    TicketReopened,
     TicketResolved,
 )
 from contracts.training import CourseCompleted, EnrolmentConfirmed, RetrainingAssigned
@@ -102,6 +104,16 @@ class NotifyService:
     @handles(TicketResolved, preload="load_recipients", ordered=False)
     def on_ticket_resolved(self, event: Event[TicketResolved]) -> None:
         """Tell the requester the solution."""
+        usecases.tell(self.store, self.settings.rules, event)
+
+    @handles(TicketCommented, preload="load_recipients", ordered=False)
+    def on_ticket_commented(self, event: Event[TicketCommented]) -> None:
+        """Tell whoever is in charge what the requester wrote, and the requester what the desk did."""
+        usecases.tell(self.store, self.settings.rules, event)
+
+    @handles(TicketReopened, preload="load_recipients", ordered=False)
+    def on_ticket_reopened(self, event: Event[TicketReopened]) -> None:
+        """Tell whoever is in charge that the solution did not hold."""
         usecases.tell(self.store, self.settings.rules, event)
 
     @handles(DutyUncovered, preload="load_recipients", ordered=False)

@@ -152,7 +152,7 @@ class NotifyStore:
             about_type=event.type,
             about_subject=event.subject,
             about_data=encode_data(event.data),
-            people=sorted(people_named(event.data)),
+            people=sorted(people_named(event.data) | ({event.actor} if event.actor else set())),
             forget_text=False,
             waits_for=rule.waits_for,
             waits_until=now + timedelta(seconds=rule.at_most_s) if rule.waits_for else None,

@@ -53,7 +53,7 @@ def tell(store: NotifyStore, book: RuleBook, event: Event[Any]) -> None:
         holder = store.person(number)
         return holder.manager if holder else None
 
-    for (recipient, _), rule in rules.recipients(book[event.type], event.data, manager_of).items():
+    for (recipient, _), rule in rules.recipients(book[event.type], event.data, manager_of, event.actor).items():
         state, reason = rules.readiness(recipient, None if recipient == DESK else store.person(recipient))
         row = store.add_delivery(event, rule, recipient, state, reason)
         if state is State.PENDING:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from contracts.gateway import TicketRequested, TicketUpdateRequested
+from contracts.tickets import Voice
 from contracts.words import TicketState
 from eventkit.errors import NotFound, RuleBroken
 from services.tickets import opening, rules, usecases
@@ -16,7 +17,6 @@ from services.tickets.relations.quick_texts import filled_in
 from services.tickets.rules import FINISHED
 from services.tickets.sla.policy import Policy
 from services.tickets.telling import Change
-from services.tickets.usecases import Voice
 
 if TYPE_CHECKING:
     from services.tickets.storage import TicketStore

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 #: What facts tell in people's own words; of a sensitive ticket it stays here (S6).
-_TEXTS = ("solution", "reason")
+_TEXTS = ("solution", "reason", "text")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import enum
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from contracts.gateway import PersonChanged, TicketUpdateRequested
@@ -16,12 +16,13 @@ from contracts.tickets import (
     TicketResolved,
     TicketResponded,
     TicketResumed,
+    Voice,
 )
 from contracts.words import Secrecy, TicketState
 from eventkit.envelope import new_id
 from eventkit.errors import BadMessage, RuleBroken
 from services.tickets import rules
-from services.tickets.closing.waiting import expect_answer, expect_no_answer
+from services.tickets.closing.waiting import cycle_of, expect_answer, expect_no_answer
 from services.tickets.duty import usecases as duty
 from services.tickets.relations.children import open_children
 from services.tickets.rules import AWAITING, FINISHED
@@ -72,30 +73,34 @@ def change_ticket(store: TicketStore, policy: Policy, row: Row, request: TicketU
     row, change = _begin(store, policy, row, change)
     row = _change_fields(store, policy, row, request, change)
     row = _change_holder(store, policy, row, request, change)
-    is_reopening = row["state"] in FINISHED and request.state not in (None, TicketState.OTHER, *FINISHED)
-    if not is_reopening:
-        row = _say(store, policy, row, request, change)
+    reopens = row["state"] in FINISHED and request.state not in (None, TicketState.OTHER, *FINISHED)
+    said = _said(store, row, request, change, reopens=reopens)
+    if said and not reopens:
+        row = _comment(store, policy, row, said, change)
     if request.solution is not None:
         row = store.tickets.change(row, solution=request.solution)
     if request.state is None or request.state is TicketState.OTHER:
         return row
     if request.resolved_by:
         row = store.tickets.change(row, resolved_by=request.resolved_by)
-    row = enter(store, policy, row, request.state, change)
-    return _say(store, policy, row, request, change) if is_reopening else row
+    row = enter(store, policy, row, request.state, change, said=said)
+    return _comment(store, policy, row, said, change) if said and reopens else row
 
 
-def _say(store: TicketStore, policy: Policy, row: Row, request: TicketUpdateRequested, change: Change) -> Row:
+def _said(
+    store: TicketStore, row: Row, request: TicketUpdateRequested, change: Change, *, reopens: bool
+) -> Said | None:
     if not request.comment:
-        return row
-    return _comment(store, policy, row, request.comment, change, voice=_voice(store, row, change.actor))
+        return None
+    return Said(request.comment, _voice(store, row, change.actor), reopens=reopens)
 
 
-def refuse(store: TicketStore, policy: Policy, row: Row, said: str, change: Change) -> Row:
+def refuse(store: TicketStore, policy: Policy, row: Row, change: Change, *, reason: str) -> Row:
     """Reopen a ticket because its requester refuses the solution; the desk is to answer what they say."""
     row, change = _begin(store, policy, row, change)
-    row = enter(store, policy, row, TicketState.IN_PROGRESS, change, reason="refused by the requester")
-    return _comment(store, policy, row, said, change, voice=Voice.REQUESTER)
+    said = Said(reason, Voice.REQUESTER, reopens=True)
+    row = enter(store, policy, row, TicketState.IN_PROGRESS, change, reason="refused by the requester", said=said)
+    return _comment(store, policy, row, said, change)
 
 
 def _begin(store: TicketStore, policy: Policy, row: Row, change: Change) -> tuple[Row, Change]:
@@ -172,12 +177,14 @@ def _assign(
     return row
 
 
-class Voice(enum.Enum):
-    """Whose word a comment is: it decides which clocks it starts and stops."""
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What somebody says on a ticket. reopens: it is why a solution is refused."""
 
-    REQUESTER = "requester"
-    DESK = "desk"
-    SYSTEM = "system"
+    body: str
+    voice: Voice
+    is_public: bool = True
+    reopens: bool = False
 
 
 def _voice(store: TicketStore, row: Row, actor: str | None) -> Voice:
@@ -195,19 +202,30 @@ def comment_on(
 ) -> Row:
     """Write a comment. What the desk says is a response; what the requester says ends the waiting for them."""
     row, change = _begin(store, policy, row, change)
-    return _comment(store, policy, row, body, change, voice=voice, is_public=is_public)
+    return _comment(store, policy, row, Said(body, voice, is_public), change)
 
 
-def _comment(
-    store: TicketStore, policy: Policy, row: Row, body: str, change: Change, *, voice: Voice, is_public: bool = True
-) -> Row:
-    comment_id = new_id()
-    store.add_comment(
-        id=comment_id, number=row["number"], at=change.moment, actor=change.actor, body=body, is_public=is_public
+def _comment(store: TicketStore, policy: Policy, row: Row, said: Said, change: Change) -> Row:
+    comment = {"id": new_id(), "body": said.body, "is_public": said.is_public}
+    store.add_comment(number=row["number"], at=change.moment, actor=change.actor, **comment)
+    tell(
+        store,
+        TicketCommented,
+        row,
+        policy,
+        change,
+        comment_id=comment["id"],
+        public=said.is_public,
+        voice=said.voice,
+        text=said.body if said.is_public else "",
+        cycle=cycle_of(row),
+        reopens=said.reopens,
     )
-    tell(store, TicketCommented, row, policy, change, comment_id=comment_id, public=is_public)
-    if not is_public:
-        return row
+    return _heard(store, policy, row, said.voice, change) if said.is_public else row
+
+
+def _heard(store: TicketStore, policy: Policy, row: Row, voice: Voice, change: Change) -> Row:
+    """Do what a word that both sides read means for the ticket and its clocks."""
     if row["state"] in FINISHED:
         _heard_after_solution(store, policy, row, change, voice)
         return row
@@ -232,9 +250,19 @@ def _heard_after_solution(store: TicketStore, policy: Policy, row: Row, change: 
         expect_answer(store, policy, row, change)
 
 
-def enter(store: TicketStore, policy: Policy, row: Row, state: TicketState, change: Change, *, reason: str = "") -> Row:
+def enter(
+    store: TicketStore,
+    policy: Policy,
+    row: Row,
+    state: TicketState,
+    change: Change,
+    *,
+    reason: str = "",
+    said: Said | None = None,
+) -> Row:
     """Bring a ticket into a state, with its clocks, and tell what that means; the state it has changes nothing.
 
+    said: by whoever brings it there.
     Raises RuleBroken for a step that no ticket takes; another desk's log, which is history, may leave steps out.
     """
     before = TicketState(row["state"])
@@ -248,7 +276,7 @@ def enter(store: TicketStore, policy: Policy, row: Row, state: TicketState, chan
     store.note(row["number"], change.moment, change.actor, "state", **told)
     reopening = before in FINISHED and state not in FINISHED
     if reopening:
-        row = _reopen(store, policy, row, change)
+        row = _reopen(store, policy, row, change, said)
     row = store.tickets.change(row, state=state, state_since=change.moment)
     if reopening and not change.history:
         row = sla.begin_support(store, policy, row, change)
@@ -310,13 +338,14 @@ def _resolve(store: TicketStore, policy: Policy, row: Row, change: Change) -> Ro
     return row
 
 
-def _reopen(store: TicketStore, policy: Policy, row: Row, change: Change) -> Row:
+def _reopen(store: TicketStore, policy: Policy, row: Row, change: Change, said: Said | None) -> Row:
     """Start the next cycle; what its solution clock is given, the service level says."""
     store.duty.moved(None, row["assignee"])
     count = row["reopen_count"] + 1
     row = store.tickets.change(row, reopen_count=count, resolved_at=None, resolved_by=None, closed_at=None)
     row = sla.reopened(store, policy, row, change)
-    tell(store, TicketReopened, row, policy, change, reopened_at=change.moment, reopen_count=count)
+    reason = said.body if said else ""
+    tell(store, TicketReopened, row, policy, change, reopened_at=change.moment, reopen_count=count, reason=reason)
     return row
 
 

@@ -17,7 +17,11 @@ from eventkit.errors import BadMessage
 
 TYPES = sorted(FACTS)
 # Nobody holds the ticket, or somebody does: one example cannot say both.
-_NOT_BOTH = {"liaison.ticket.update_requested.v1": {"unassigned", "ungrouped"}}
+_NOT_BOTH = {
+    "liaison.ticket.update_requested.v1": {"unassigned", "ungrouped"},
+    # Only what is public, as a comment is unless told, has its text there.
+    "liaison.ticket.commented.v1": {"public"},
+}
 _ONLY_IN_HISTORY = {"retroactive"}
 
 

@@ -22,7 +22,10 @@ from contracts.tickets import (
     SlaBreached,
     SlaWarned,
     Target,
+    TicketCommented,
+    TicketReopened,
     TicketResolved,
+    Voice,
 )
 from contracts.training import CourseCompleted, EnrolmentConfirmed, RetrainingAssigned
 from contracts.words import Channel, FeedbackClass, FeedbackStatus, FeedbackWay, Severity, TicketState
@@ -64,6 +67,10 @@ def about(fact: type[Fact], **more: Any) -> Any:
         values["share"] = 0.8
     if fact is TicketResolved:
         values |= {"resolved_at": OPENED_AT + timedelta(hours=2), "solution": "换了新的墨盒。\n已测试打印。"}
+    if fact is TicketCommented:
+        values |= {"comment_id": "c1", "voice": Voice.DESK, "text": "请重启。\n再试一次。"}
+    if fact is TicketReopened:
+        values |= {"reopened_at": OPENED_AT + timedelta(hours=3), "reason": "还是打不开"}
     return fact(**values | more)
 
 

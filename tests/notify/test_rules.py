@@ -18,8 +18,11 @@ from contracts.tickets import (
     SlaBreached,
     SlaWarned,
     TicketAssigned,
+    TicketCommented,
     TicketOpened,
+    TicketReopened,
     TicketResolved,
+    Voice,
 )
 from contracts.training import CourseCompleted, EnrolmentConfirmed, RetrainingAssigned
 from contracts.words import FeedbackClass, FeedbackStatus, Severity
@@ -242,10 +245,10 @@ def test_the_pauses_grow_to_an_hour() -> None:
     assert rules.CONTACT_WAIT == HOUR
 
 
-def told_by(fact: Any) -> dict[str, str]:
-    """Return by which shipped rule each is told of a fact."""
+def told_by(fact: Any, actor: str | None = None) -> dict[str, str]:
+    """Return by which shipped rule each is told of a fact that somebody caused."""
     rules = Settings.from_env(ENV).rules[fact.TYPE]
-    return {who: rule.name for (who, _), rule in recipients(rules, fact, lambda _: None).items()}
+    return {who: rule.name for (who, _), rule in recipients(rules, fact, lambda _: None, actor).items()}
 
 
 def test_an_alarming_request_is_told_to_the_groups_lead_and_the_desk_at_once() -> None:
@@ -261,3 +264,37 @@ def test_each_watcher_is_told_of_the_solution_and_the_requester_only_as_such() -
 
 def test_a_gap_in_the_roster_is_told_to_the_groups_lead() -> None:
     assert told_by(example_of(DutyUncovered)) == {"E3": "nobody_on_duty"}
+
+
+def written(voice: Voice = Voice.REQUESTER, **more: Any) -> TicketCommented:
+    found: TicketCommented = about(TicketCommented, voice=voice, **more)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("fact", "actor", "told"),
+    [
+        pytest.param(written(), "E1", {"E2": "requester_wrote"}, id="the holder"),
+        pytest.param(written(assignee=None), "E1", {"E3": "requester_wrote"}, id="nobody holds it: the lead"),
+        pytest.param(
+            written(assignee=None, group_lead=None), "E1", {DESK: "requester_wrote"}, id="nobody at all: the desk"
+        ),
+        pytest.param(written(assignee="E1"), "E1", {}, id="who holds their own ticket"),
+        pytest.param(written(reopens=True), "E1", {}, id="the reopening says it"),
+        pytest.param(about(TicketReopened), "E1", {"E2": "reopened"}, id="reopened"),
+        pytest.param(about(TicketReopened), "E2", {}, id="reopened by the holder"),
+        pytest.param(written(Voice.DESK), "E2", {"E1": "desk_wrote"}, id="the requester"),
+        pytest.param(
+            written(Voice.DESK, watchers=("E1", "E2", "E8")),
+            "E2",
+            {"E1": "desk_wrote", "E8": "watched_word"},
+            id="the requester and watchers",
+        ),
+        pytest.param(written(Voice.DESK, public=False, text="", watchers=("E8",)), "E2", {}, id="an internal word"),
+        pytest.param(written(Voice.SYSTEM), "/erp", {}, id="another system's word"),
+    ],
+)
+def test_words_are_told_to_the_other_side_and_never_to_their_writer(
+    fact: Any, actor: str, told: dict[str, str]
+) -> None:
+    assert told_by(fact, actor) == told

@@ -6,7 +6,17 @@ from datetime import timedelta
 from email import message_from_bytes
 
 from contracts.notify import NotificationAccepted
-from contracts.tickets import SlaBreached, SlaWarned, TicketAssigned, TicketOpened, TicketResolved
+from contracts.tickets import (
+    SlaBreached,
+    SlaWarned,
+    TicketAssigned,
+    TicketCommented,
+    TicketOpened,
+    TicketResolved,
+    Voice,
+)
+from eventkit.forgetting import forget
+from services.notify.storage import FORGET
 from tests.eventkit.desk import eventually
 from tests.notify.office import DESK_MAIL, Office, about, person, ticket_event
 
@@ -210,3 +220,26 @@ def test_a_repeat_that_comes_after_the_inbox_has_forgotten_changes_nothing(offic
     office.handled(old)
     assert office.one("select count(*) from delivery") == 1
     assert office.one("select count(*) from eventkit.held_event") == 0
+
+
+def test_a_word_of_the_desk_reaches_the_requester_in_a_mail_that_can_be_answered(office: Office) -> None:
+    office.start()
+    office.knows(person("E1"), person("E2"))
+    asked = about(TicketCommented, voice=Voice.REQUESTER, assignee="E1")
+    office.publish(ticket_event(about(TicketCommented), actor="E2"), ticket_event(asked, actor="E1"))
+    office.settled(1)
+    [mail] = office.kept()
+    assert (mail.to, mail.subject) == (("e1@example.invalid",), "[T-1] 联络台的回复：打印机坏了")
+    assert "请重启。\r\n再试一次。" in mail.text
+    assert str(message_from_bytes(mail.raw)["Message-ID"]).startswith("<T-1.")
+
+
+def test_what_a_forgotten_person_wrote_to_others_is_gone(office: Office) -> None:
+    office.start()
+    office.knows(person("E1"))
+    office.publish(ticket_event(about(TicketCommented, assignee="E4"), actor="E2"))
+    office.settled(1)
+    kept = "select count(*) from delivery where position(convert_to('再试一次', 'UTF8') in about_data) > 0"
+    assert office.one(kept) == 1
+    forget(office.engine, "E2", FORGET)
+    assert office.one(kept) == 0

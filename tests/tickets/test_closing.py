@@ -65,6 +65,10 @@ def test_a_refusal_needs_a_reason_and_reopens(tickets: Desk, call: Any, solved: 
     refused = decide(call, solved, "refuse", text="还是打不开")
     assert (refused["state_text"], refused["asked"]) == ("处理中", False)
     assert call("ticket_for_requester", **solved)["comments"][-1]["body"] == "还是打不开"
+    [reopened] = [data for kind, data in told(tickets) if kind == "ticket.reopened"]
+    [commented] = [data for kind, data in told(tickets) if kind == "ticket.commented"]
+    assert reopened["reason"] == "还是打不开"
+    assert (commented["voice"], commented["text"], commented["reopens"]) == ("requester", "还是打不开", True)
     # The link of the first solution decides nothing about the second, which is asked about anew.
     call("resolve_ticket", actor="E21", number=solved["number"], solution="换机器")
     with pytest.raises(RuleBroken, match="earlier solution"):

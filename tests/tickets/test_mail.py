@@ -145,3 +145,16 @@ def test_a_reply_that_is_only_a_picture_is_a_word_too(desk: Desk, call: Any, num
     eventually(lambda: desk.one("select count(*) from attachment") == 1)
     assert [one["body"] for one in call("ticket_comments", number=number)["items"]] == ["截图.png"]
     assert desk.one("select count(*) from eventkit.timer where kind = 'silence'") == 0
+
+
+def test_what_a_forgotten_person_wrote_is_in_no_event_that_was_sent(desk: Desk, call: Any, number: str) -> None:
+    call("comment_ticket", actor="E21", number=number, body="我是龙傲天")
+    desk.publish(reply(number, "e7@x.invalid", comment="你好龙傲天"))
+    eventually(lambda: types(desk).count("ticket.commented") == 2)
+    kept = "select count(*) from eventkit.outbox where position(convert_to('龙傲天', 'UTF8') in payload) > 0"
+    eventually(lambda: not desk.one("select count(*) from eventkit.outbox where sent_at is null"))
+    assert desk.one(kept) == 2
+    forget(desk.engine, "E21", storage.FORGET)
+    assert desk.one(kept) == 1
+    forget(desk.engine, "E7", storage.FORGET)
+    assert desk.one(kept) == 0

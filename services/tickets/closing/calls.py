@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from contracts.tickets import Voice
 from contracts.words import TicketState
 from eventkit.errors import NotFound, RuleBroken
 from services.tickets import rules, usecases
@@ -71,7 +72,7 @@ def reply(store: TicketStore, policy: Policy, arguments: Mapping[str, Any]) -> d
     if not said:
         raise RuleBroken("is empty", field="text")
     change = Change(store.work.now, row["requester"])
-    row = usecases.comment_on(store, policy, row, said, change, voice=usecases.Voice.REQUESTER)
+    row = usecases.comment_on(store, policy, row, said, change, voice=Voice.REQUESTER)
     return _brief(row, arguments)
 
 

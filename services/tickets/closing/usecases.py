@@ -58,7 +58,7 @@ def refuse(store: TicketStore, policy: Policy, row: Row, change: Change, *, reas
     """Reopen a resolved ticket because its solution did not help. Raises RuleBroken when that was answered already."""
     if row["state"] != TicketState.RESOLVED:
         raise RuleBroken("there is no solution to refuse, or it has been answered already", field="state")
-    return usecases.refuse(store, policy, row, reason, change)
+    return usecases.refuse(store, policy, row, change, reason=reason)
 
 
 def _follow_up(store: TicketStore, policy: Policy, row: Row, change: Change, rating: int) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from contracts.gateway import TicketRequested, TicketUpdateRequested
+from contracts.tickets import Voice
 from contracts.words import Channel
 from services.tickets import opening, usecases
 from services.tickets.attachments.usecases import keep_all
@@ -15,7 +16,6 @@ from services.tickets.relations.links import LinkKind
 from services.tickets.rules import FINISHED
 from services.tickets.sla.policy import Policy
 from services.tickets.telling import Change, Row
-from services.tickets.usecases import Voice
 
 if TYPE_CHECKING:
     from services.tickets.storage import TicketStore
