@@ -16,7 +16,7 @@ from services.tickets import opening, rules, usecases
 from services.tickets.relations.quick_texts import filled_in
 from services.tickets.rules import FINISHED
 from services.tickets.sla.policy import Policy
-from services.tickets.telling import Change
+from services.tickets.telling import called
 
 if TYPE_CHECKING:
     from services.tickets.storage import TicketStore
@@ -74,7 +74,7 @@ def open_ticket(store: TicketStore, policy: Policy, arguments: Mapping[str, Any]
         store,
         policy,
         request,
-        Change(store.work.now, actor),
+        called(store, actor),
         source=f"call {actor or ''}",
         externalref=arguments.get("externalref"),
     )
@@ -121,7 +121,7 @@ def bring_to(
     said = arguments.get("comment") or arguments.get("reason")
     wish = {"state": state, "comment": said, "solution": arguments.get("solution")}
     request = checked(TicketUpdateRequested, {name: value for name, value in wish.items() if value is not None})
-    return shown(usecases.change_ticket(store, policy, row, request, Change(store.work.now, actor)))
+    return shown(usecases.change_ticket(store, policy, row, request, called(store, actor)))
 
 
 def comment(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], actor: str | None) -> dict[str, Any]:
@@ -135,7 +135,7 @@ def comment(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], ac
     if not body:
         raise RuleBroken("is empty", field="body")
     checked(TicketUpdateRequested, {"comment": body})
-    change = Change(store.work.now, actor)
+    change = called(store, actor)
     return shown(usecases.comment_on(store, policy, row, body, change, voice=voice, is_public=is_public))
 
 
@@ -146,7 +146,7 @@ def change(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], act
     request = checked(TicketUpdateRequested, given)
     if request.state in FINISHED or (request.state is not None and TicketState(row["state"]) in FINISHED):
         raise RuleBroken("is resolved, closed and reopened by the commands for that", field="state")
-    return shown(usecases.change_ticket(store, policy, row, request, Change(store.work.now, actor)))
+    return shown(usecases.change_ticket(store, policy, row, request, called(store, actor)))
 
 
 def comments(store: TicketStore, arguments: Mapping[str, Any]) -> dict[str, Any]:

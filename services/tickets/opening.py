@@ -70,9 +70,9 @@ def open_ticket(
     row = sla.open_clocks(store, policy, row, change)
     if not change.history:
         row = _enter_support(store, policy, row, change)
-    store.note(row["number"], change.moment, change.actor, "state", after=row["state"])
-    store.note(row["number"], change.moment, change.actor, "group", after=row["group_name"])
-    store.note(row["number"], change.moment, change.actor, "assignee", after=row["assignee"])
+    store.note(row["number"], change, "state", after=row["state"])
+    store.note(row["number"], change, "group", after=row["group_name"])
+    store.note(row["number"], change, "assignee", after=row["assignee"])
     kind = policy.request_types.get(row["request_type"] or "")
     tell(store, TicketOpened, row, policy, change, alarm=kind is not None and kind.alarm)
     if request.state not in (TicketState.NEW, TicketState.OTHER):

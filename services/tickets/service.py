@@ -362,4 +362,4 @@ def as_message() -> Iterator[None]:
 
 def _change(event: Event[Any]) -> Change:
     moment = calls.moment_of(event.time, event.arrived_at, history=event.history)
-    return Change(moment, event.actor or event.source, event.history)
+    return Change(moment, event.actor or event.source, event.history, via=event.source)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Text, and_, exists, func, select, text
 from sqlalchemy.dialects.postgresql import array
@@ -30,6 +30,9 @@ from services.tickets.tables import (
     ticket_comment,
     ticket_support,
 )
+
+if TYPE_CHECKING:
+    from services.tickets.telling import Change
 
 __all__ = ["FORGET", "TicketStore", "clock_id", "metadata"]
 
@@ -123,10 +126,12 @@ class TicketStore:
         else:
             self._clocks.change(before, **values)
 
-    def note(self, number: str, at: datetime, actor: str | None, field: str, **values: Any) -> None:
-        """Write who changed what. values: before, after, reason."""
+    def note(self, number: str, change: Change, field: str, **values: Any) -> None:
+        """Write who changed what, when and from where. values: before, after, reason."""
         entry = {"before": None, "after": None, "reason": ""} | values
-        self._changes.append(number=number, at=at, actor=actor, field=field, **entry)
+        self._changes.append(
+            number=number, at=change.moment, actor=change.actor, via=str(change.via), field=field, **entry
+        )
 
     def add_comment(self, **values: Any) -> None:
         """Write a comment."""
@@ -146,7 +151,7 @@ class TicketStore:
     def changes_of(self, number: str) -> list[Row]:
         """Return what was changed on a ticket, oldest first."""
         statement = select(ticket_change).where(ticket_change.c.number == number).order_by(ticket_change.c.id)
-        kept = ("at", "actor", "field", "before", "after", "reason")
+        kept = ("at", "actor", "via", "field", "before", "after", "reason")
         return [{name: row[name] for name in kept} for row in self.work.connection.execute(statement).mappings()]
 
     def put_person(self, employee_number: str, known: Row | None, values: Mapping[str, Any]) -> Row:

@@ -100,12 +100,13 @@ ticket_change = Table(
     Column("number", Text, nullable=False),
     Column("at", _moment, nullable=False),
     Column("actor", Text, comment="who: an employee, a publisher, or null for Liaison itself"),
+    Column("via", Text, comment="from where: an event's source, else http, page, timer or command; null before t0012"),
     Column("field", Text, nullable=False),
     Column("before", Text),
     Column("after", Text),
     Column("reason", Text, nullable=False),
     Index("ticket_change_by_number", "number", "id"),
-    comment="Who changed what, when and why (S4)",
+    comment="Who changed what, when, from where and why (S4)",
 )
 
 ticket_comment = Table(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from contracts.words import Secrecy
@@ -17,13 +18,29 @@ Row = dict[str, Any]
 _TEXTS = ("solution", "reason", "text")
 
 
+class Via(StrEnum):
+    """From where a change came (S4), unless an event brought it: then the event's source says."""
+
+    HTTP = "http"
+    PAGE = "page"  # the one behind a requester's link
+    TIMER = "timer"
+    COMMAND = "command"  # an operator's
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The circumstances of one change: when it counts, who did it, and whether it is history being imported."""
+    """The circumstances of one change: when it counts, who did it, whether it is history being imported, from where."""
 
     moment: datetime
     actor: str | None = None
     history: bool = False
+    via: str = Via.TIMER
+
+
+def called(store: TicketStore, actor: str | None, row: Row | None = None, *, via: Via = Via.HTTP) -> Change:
+    """Return the circumstances of a change that a caller asks for now, not before the last one of a ticket."""
+    now = store.work.now
+    return Change(max(now, row["changed_at"]) if row else now, actor, via=via)
 
 
 def tell(store: TicketStore, fact: Any, row: Row, policy: Policy, change: Change, **more: Any) -> None:

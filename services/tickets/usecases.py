@@ -105,7 +105,7 @@ def refuse(store: TicketStore, policy: Policy, row: Row, change: Change, *, reas
 
 def _begin(store: TicketStore, policy: Policy, row: Row, change: Change) -> tuple[Row, Change]:
     """Return ticket and change at the moment that counts, never before the last one, with misses up to it recorded."""
-    change = Change(max(change.moment, row["changed_at"]), change.actor, change.history)
+    change = replace(change, moment=max(change.moment, row["changed_at"]))
     row = store.tickets.change(row, changed_at=change.moment)
     sla.record_misses(store, policy, row, change)
     return row, change
@@ -124,7 +124,7 @@ def _change_fields(store: TicketStore, policy: Policy, row: Row, request: Ticket
     if not changed:
         return row
     for name, value in changed.items():
-        store.note(row["number"], change.moment, change.actor, name, before=_text(row[name]), after=_text(value))
+        store.note(row["number"], change, name, before=_text(row[name]), after=_text(value))
     row = store.tickets.change(row, **changed)
     if sla.is_matched(changed):
         row = sla.restate(store, policy, row, change)
@@ -156,7 +156,7 @@ def _assign(
         return row
     for field, old, new in (("group", before[0], group), ("assignee", before[1], assignee)):
         if old != new:
-            store.note(row["number"], change.moment, change.actor, field, before=old, after=new, reason=reason)
+            store.note(row["number"], change, field, before=old, after=new, reason=reason)
     if row["state"] not in FINISHED:
         store.duty.moved(before[1], assignee)
     row = store.tickets.change(row, group_name=group, assignee=assignee, waits=False)
@@ -273,7 +273,7 @@ def enter(
     if state in FINISHED and not change.history and (children := open_children(store, row)):
         raise RuleBroken(f"its children are not finished: {', '.join(children)}", field="state")
     told = {"before": str(before), "after": str(state), "reason": reason}
-    store.note(row["number"], change.moment, change.actor, "state", **told)
+    store.note(row["number"], change, "state", **told)
     reopening = before in FINISHED and state not in FINISHED
     if reopening:
         row = _reopen(store, policy, row, change, said)

@@ -49,6 +49,7 @@ ATTACHMENT = {
 CHANGE = {
     "at": "2026-01-01T00:00:00Z",
     "actor": "E7",
+    "via": "page",
     "field": "state",
     "before": "new",
     "after": "in_progress",

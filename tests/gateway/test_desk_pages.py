@@ -54,7 +54,7 @@ def test_every_view_is_a_link_and_the_next_page_keeps_it(engineer: httpx.Client,
 
 def test_a_tickets_page_shows_clocks_words_reasons_and_changes(engineer: httpx.Client) -> None:
     text = engineer.get("/desk/tickets/T2026-000001").text
-    for shown in ("打印机坏了", "通用", "服务时间", "还是不行", "在办较多", "新建 → 处理中"):
+    for shown in ("打印机坏了", "通用", "服务时间", "还是不行", "在办较多", "新建 → 处理中", "请求人页面"):
         assert shown in text
 
 

@@ -101,5 +101,5 @@ def test_other_tickets_and_their_timers_stay_as_they_are(desk: Desk, policy_with
 
 def test_every_move_is_among_the_tickets_changes(desk: Desk, policy_with: Callable[[str], Policy]) -> None:
     run(desk, policy_with("48h"), apply=True)
-    rows: list[Any] = list(desk.rows("select reason from ticket_change where field = 'solution due'"))
-    assert [row.reason for row in rows] == ["policy or calendar changed"] * 3
+    rows: list[Any] = list(desk.rows("select reason, via from ticket_change where field = 'solution due'"))
+    assert [(row.reason, row.via) for row in rows] == [("policy or calendar changed", "command")] * 3

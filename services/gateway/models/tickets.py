@@ -154,10 +154,15 @@ class CommentPage(BaseModel):
 
 
 class Change(BaseModel):
-    """One change of a ticket (S4). actor: an employee, another system, or absent for Liaison itself."""
+    """One change of a ticket (S4). actor: an employee, another system, or absent for Liaison itself.
+
+    via: from where it came: the source of another system's event, else `http`, `page` (behind a requester's link),
+    `timer` or `command`; absent for changes of before it was kept.
+    """
 
     at: datetime
     actor: str | None = None
+    via: str | None = None
     field: str
     before: str | None = None
     after: str | None = None

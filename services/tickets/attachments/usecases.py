@@ -40,5 +40,5 @@ def keep(store: TicketStore, number: str, file: AttachedFile, level: Level, chan
         actor=change.actor,
         added_at=change.moment,
     )
-    store.note(number, change.moment, change.actor, "attachment", after=file.name)
+    store.note(number, change, "attachment", after=file.name)
     return row

@@ -12,7 +12,7 @@ from services.tickets import rules, usecases
 from services.tickets.closing.usecases import confirm, refuse
 from services.tickets.closing.waiting import cycle_of
 from services.tickets.sla.policy import Policy
-from services.tickets.telling import Change, Row
+from services.tickets.telling import Row, Via, called
 
 if TYPE_CHECKING:
     from services.tickets.storage import TicketStore
@@ -52,7 +52,7 @@ def decide(store: TicketStore, policy: Policy, arguments: Mapping[str, Any]) -> 
     row = _own(store, arguments)
     if cycle_of(row) != int(arguments["cycle"]):
         raise RuleBroken("this was about an earlier solution", field="cycle")
-    change = Change(store.work.now, row["requester"])
+    change = called(store, row["requester"], via=Via.PAGE)
     said = str(arguments.get("text") or "").strip()[:_MOST_TEXT]
     if arguments["decision"] == "confirm":
         row = confirm(store, policy, row, change, rating=_rating(arguments.get("rating")), comment=said)
@@ -71,7 +71,7 @@ def reply(store: TicketStore, policy: Policy, arguments: Mapping[str, Any]) -> d
     said = str(arguments.get("text") or "").strip()[:_MOST_TEXT]
     if not said:
         raise RuleBroken("is empty", field="text")
-    change = Change(store.work.now, row["requester"])
+    change = called(store, row["requester"], via=Via.PAGE)
     row = usecases.comment_on(store, policy, row, said, change, voice=Voice.REQUESTER)
     return _brief(row, arguments)
 

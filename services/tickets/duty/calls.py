@@ -15,7 +15,7 @@ from services.tickets.duty.assignment import PASSED_TEXTS, Passed
 from services.tickets.duty.roster import HORIZON, Gap, Post, Roster, Shift, Span, Swap, swap_problem
 from services.tickets.duty.sheets import read_sheet
 from services.tickets.sla.policy import Policy
-from services.tickets.telling import Change
+from services.tickets.telling import called
 
 if TYPE_CHECKING:
     from services.tickets.storage import TicketStore
@@ -84,7 +84,7 @@ def swap_duty(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], 
 def _look_over(store: TicketStore, policy: Policy, groups: set[str], actor: str | None) -> None:
     """Have gaps looked for, and queues drawn from, under the roster as it is from now on."""
     store.work.arm("duty_watch", key="roster", subject="duty", due_at=store.work.now, payload={})
-    usecases.look(store, sorted(groups), Change(store.work.now, actor))
+    usecases.look(store, sorted(groups), called(store, actor))
 
 
 def show_duty(store: TicketStore, policy: Policy, arguments: Mapping[str, Any]) -> dict[str, Any]:

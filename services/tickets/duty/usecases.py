@@ -100,7 +100,7 @@ def hand_over(store: TicketStore, policy: Policy, person: Row, change: Change, *
     for one in to_hand_over(holder, tickets, change.moment, keep_what_can_wait=keep):
         moment = max(change.moment, held[one.ticket_id]["changed_at"])
         row = store.tickets.change(held[one.ticket_id], changed_at=moment)
-        pass_on(store, policy, row, Change(moment, change.actor), reason=reason)
+        pass_on(store, policy, row, replace(change, moment=moment), reason=reason)
 
 
 def draw(store: TicketStore, policy: Policy, group: str, change: Change) -> None:
@@ -155,7 +155,7 @@ def _give(store: TicketStore, policy: Policy, before: Row, person: str | None, c
     moment = max(change.moment, before["changed_at"])
     store.duty.moved(before["assignee"], person)
     row = store.tickets.change(before, assignee=person, waits=False, changed_at=moment)
-    return told(store, policy, before, row, Change(moment, change.actor), reason=reason)
+    return told(store, policy, before, row, replace(change, moment=moment), reason=reason)
 
 
 def told(store: TicketStore, policy: Policy, before: Row, row: Row, change: Change, *, reason: str) -> Row:
@@ -166,8 +166,7 @@ def told(store: TicketStore, policy: Policy, before: Row, row: Row, change: Chan
         if before[name] != row[name]:
             store.note(
                 row["number"],
-                change.moment,
-                change.actor,
+                change,
                 field,
                 before=before[name],
                 after=row[name],

@@ -11,7 +11,7 @@ from services.tickets.relations import usecases
 from services.tickets.relations.links import LinkKind
 from services.tickets.relations.quick_texts import check_variables
 from services.tickets.sla.policy import Policy
-from services.tickets.telling import Change, Row
+from services.tickets.telling import Row, called
 
 if TYPE_CHECKING:
     from services.tickets.storage import TicketStore
@@ -22,7 +22,7 @@ MOST_AT_ONCE = 200
 def link(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], actor: str | None) -> dict[str, Any]:
     """Link a ticket to another, or with `remove` take the link away; returns its links."""
     row, target = _two(store, arguments, "target")
-    kind, change = _kind(arguments["kind"]), Change(store.work.now, actor)
+    kind, change = _kind(arguments["kind"]), called(store, actor)
     if arguments.get("remove"):
         usecases.unlink(store, policy, row, kind, target["number"], change)
     else:
@@ -41,7 +41,7 @@ def links(store: TicketStore, arguments: Mapping[str, Any]) -> dict[str, Any]:
 def merge(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], actor: str | None) -> dict[str, Any]:
     """Merge a ticket into another and return it."""
     row, into = _two(store, arguments, "into")
-    return shown(usecases.merge(store, policy, row, into, Change(store.work.now, actor)))
+    return shown(usecases.merge(store, policy, row, into, called(store, actor)))
 
 
 def watch(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], actor: str | None) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def watch(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], acto
         raise RuleBroken("whom?", field="person")
     if scope.get("kind") == "own" and person != scope.get("person"):
         raise RuleBroken("only for yourself", field="person")
-    change = Change(store.work.now, actor)
+    change = called(store, actor)
     do = usecases.unwatch if arguments.get("remove") else usecases.watch
     row = do(store, policy, row, str(person), change)
     return {"number": row["number"], "links": [], "watchers": list(row["watchers"])}

@@ -52,8 +52,7 @@ def merge(store: TicketStore, policy: Policy, row: Row, into: Row, change: Chang
     store.duty.moved(row["assignee"], None)
     store.note(
         row["number"],
-        change.moment,
-        change.actor,
+        change,
         "state",
         before=row["state"],
         after=str(TicketState.CLOSED),
@@ -87,12 +86,12 @@ def unwatch(store: TicketStore, policy: Policy, row: Row, person: str, change: C
 
 def _watchers(store: TicketStore, policy: Policy, row: Row, people: list[str], change: Change, **noted: str) -> Row:
     row = store.tickets.change(row, watchers=people, changed_at=max(change.moment, row["changed_at"]))
-    store.note(row["number"], change.moment, change.actor, "watchers", **noted)
+    store.note(row["number"], change, "watchers", **noted)
     tell(store, TicketChanged, row, policy, change, changed=("watchers",), occurrences=row["occurrences"])
     return row
 
 
 def _changed(store: TicketStore, policy: Policy, row: Row, change: Change, kind: LinkKind, **noted: str) -> None:
     row = store.tickets.change(row, changed_at=max(change.moment, row["changed_at"]))
-    store.note(row["number"], change.moment, change.actor, str(kind), **noted)
+    store.note(row["number"], change, str(kind), **noted)
     tell(store, TicketChanged, row, policy, change, changed=(str(kind),), occurrences=row["occurrences"])

@@ -11,7 +11,7 @@ from contracts.tickets import SlaBreached
 from services.tickets.sla import usecases
 from services.tickets.sla.clock import Clock, OnChange
 from services.tickets.sla.policy import Policy
-from services.tickets.telling import Change, Row, tell
+from services.tickets.telling import Change, Row, Via, tell
 
 if TYPE_CHECKING:
     from services.tickets.storage import TicketStore
@@ -59,14 +59,14 @@ def _told_due(clock: Clock) -> str:
 def apply(store: TicketStore, policy: Policy, row: Row, now: datetime) -> list[Move]:
     """Let a ticket's clocks follow another policy; thresholds that were due a while ago are told to nobody."""
     moves = list(moves_of(policy, row, usecases.clocks_of(store, policy, row), now))
-    change = Change(now)
+    change = Change(now, via=Via.COMMAND)
     for move in moves:
         if move.after.stopped_at is not None:
             row = usecases.end(store, policy, row, move.before, change, reason="policy or calendar changed")
             continue
         after = _quiet(policy, row, move.after, now)
         noted = {"before": _told_due(move.before), "after": _told_due(after)}
-        store.note(row["number"], now, None, f"{after.target} due", **noted, reason="policy or calendar changed")
+        store.note(row["number"], change, f"{after.target} due", **noted, reason="policy or calendar changed")
         row = usecases.put(store, policy, row, after, change)
         if after.missed_due_at is not None and move.before.missed_due_at is None:
             facts = {"target": after.target, "cycle": after.cycle, "due_at": after.missed_due_at}

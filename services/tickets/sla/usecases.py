@@ -241,7 +241,7 @@ def end(store: TicketStore, policy: Policy, row: Row, clock: Clock, change: Chan
     """End a clock that runs without an outcome."""
     if clock.stopped_at is not None:
         return row
-    store.note(row["number"], change.moment, change.actor, f"{clock.target} clock", after="ended", reason=reason)
+    store.note(row["number"], change, f"{clock.target} clock", after="ended", reason=reason)
     return put(store, policy, row, clock.ended(change.moment), change)
 
 

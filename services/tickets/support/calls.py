@@ -13,7 +13,7 @@ from services.tickets.calls import shown, visible
 from services.tickets.sla.policy import Policy
 from services.tickets.support import usecases
 from services.tickets.support.ledger import Holding, holdings
-from services.tickets.telling import Change
+from services.tickets.telling import called
 
 if TYPE_CHECKING:
     from services.tickets.storage import TicketStore
@@ -25,7 +25,7 @@ _VENDOR = ("vendor", "vendor_number", "promised_at", "root_cause")
 def escalate(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], actor: str | None) -> dict[str, Any]:
     """Bring a ticket to a higher level; with `vendor` and its fields when it goes to the vendor."""
     row = visible(store, arguments["number"], arguments.get("scope") or {})
-    change = Change(max(store.work.now, row["changed_at"]), actor)
+    change = called(store, actor, row)
     row = usecases.escalate(store, policy, row, change, level=arguments.get("level"), reason=arguments["reason"])
     if said := _vendor(arguments):
         row = usecases.vendor_says(store, policy, row, change, said)
@@ -40,7 +40,7 @@ def diagnose(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], a
     at = _moment(arguments.get("appointment_at"), "appointment_at")
     if at is not None and at < store.work.now:
         raise RuleBroken("is over", field="appointment_at")
-    change = Change(max(store.work.now, row["changed_at"]), actor)
+    change = called(store, actor, row)
     usecases.diagnose(store, policy, row, change, mode=arguments["mode"], appointment_at=at)
     return support_of(store, arguments)
 
@@ -48,7 +48,7 @@ def diagnose(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], a
 def note_vendor(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], actor: str | None) -> dict[str, Any]:
     """Note what the vendor says."""
     row = visible(store, arguments["number"], arguments.get("scope") or {})
-    change = Change(max(store.work.now, row["changed_at"]), actor)
+    change = called(store, actor, row)
     usecases.vendor_says(store, policy, row, change, _vendor(arguments))
     return support_of(store, arguments)
 

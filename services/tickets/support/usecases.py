@@ -37,9 +37,7 @@ def escalate(
         raise RuleBroken(f"must be a level above {before}: there are {known}", field="level")
     row = _begin(store, row, change)
     sla.record_misses(store, policy, row, change)
-    store.note(
-        row["number"], change.moment, change.actor, "support_level", before=str(before), after=str(level), reason=reason
-    )
+    store.note(row["number"], change, "support_level", before=str(before), after=str(level), reason=reason)
     group = policy.support[level].group or row["group_name"] or policy.default_group
     moved = store.tickets.change(row, support_level=level, group_name=group)
     moved = sla.begin_support(store, policy, moved, change)
@@ -91,7 +89,7 @@ def _note_support(store: TicketStore, policy: Policy, row: Row, change: Change, 
     row = _begin(store, row, change)
     for name, value in changed.items():
         before, after = (None if one is None else str(one) for one in (known[name], value))
-        store.note(row["number"], change.moment, change.actor, name, before=before, after=after)
+        store.note(row["number"], change, name, before=before, after=after)
     store.supports.change(known, **changed)
     tell(store, TicketChanged, row, policy, change, changed=tuple(changed), occurrences=row["occurrences"])
     return row

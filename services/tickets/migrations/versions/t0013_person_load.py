@@ -5,7 +5,7 @@ from __future__ import annotations
 from alembic import op
 
 revision = "t0013"
-down_revision: str | None = "t0011"
+down_revision: str | None = "t0012"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,25 @@
+"""From where a ticket was changed."""
+
+from __future__ import annotations
+
+from alembic import op
+
+revision = "t0012"
+down_revision: str | None = "t0011"
+branch_labels = None
+depends_on = None
+
+STATEMENTS = """
+ALTER TABLE ticket_change ADD COLUMN via TEXT;
+
+COMMENT ON COLUMN ticket_change.via
+    IS 'from where: an event''s source, else http, page, timer or command; null before t0012';
+
+COMMENT ON TABLE ticket_change IS 'Who changed what, when, from where and why (S4)'
+"""
+
+
+def upgrade() -> None:
+    """Add the column."""
+    for statement in STATEMENTS.split(";\n\n"):
+        op.execute(statement)
