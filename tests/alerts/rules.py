@@ -11,6 +11,7 @@ DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 RULES = DEPLOY / "prometheus" / "liaison.rules.yml"
 ROUTES = DEPLOY / "alertmanager" / "alertmanager.yml"
 RUNBOOK = DEPLOY / "RUNBOOK.md"
+README = DEPLOY.parent / "README.md"
 
 
 def alerts() -> dict[str, dict[str, Any]]:

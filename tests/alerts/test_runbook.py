@@ -14,7 +14,8 @@ import pytest
 
 from liaison.cli import main
 from tests.alerts.monitored import Monitored
-from tests.alerts.rules import RUNBOOK, alerts
+from tests.alerts.rules import README, RUNBOOK, alerts
+from tests.eventkit.desk import eventually
 
 _LIAISON = str(Path(sys.executable).with_name("liaison"))
 # Only looks, so that a test may run it. `liaison dead show 17` and the like need something to show.
@@ -50,6 +51,20 @@ def unknown(line: str) -> str | None:
     return f"{line}: which of them?" if isinstance(command, click.Group) else None
 
 
+def tried(monitored: Monitored, line: str) -> subprocess.CompletedProcess[str]:
+    """Run a command on the running system, at the addresses that it has here."""
+    ports = monitored.system.installation.ports
+    here = line.replace(":9095", f":{ports['prometheus']}").replace(":9097", f":{ports['alertmanager']}")
+    words = shlex.split(here)
+    return subprocess.run(
+        [_LIAISON if words[0] == "liaison" else words[0], *words[1:]],
+        env={**os.environ, "LIAISON_HOME": str(monitored.system.installation.home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 @pytest.mark.parametrize("alert", sorted(alerts()))
 def test_every_alert_names_its_section(alert: str) -> None:
     assert alerts()[alert]["annotations"]["runbook_url"] == f"deploy/RUNBOOK.md#{alert.lower()}"
@@ -72,21 +87,18 @@ def test_a_command_that_is_not_there_would_be_noticed() -> None:
 
 
 def test_what_only_looks_does_so_on_a_running_system(monitored: Monitored) -> None:
-    ports = monitored.system.installation.ports
     wrong = []
     looks = sorted({line for text in sections().values() for line in commands(text) if _LOOKS.match(line)})
     assert len(looks) > 20
     for line in looks:
-        here = line.replace(":9095", f":{ports['prometheus']}").replace(":9097", f":{ports['alertmanager']}")
-        words = shlex.split(here)
-        done = subprocess.run(
-            [_LIAISON if words[0] == "liaison" else words[0], *words[1:]],
-            env={**os.environ, "LIAISON_HOME": str(monitored.system.installation.home)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = tried(monitored, line)
         allowed = (0, 1) if line.startswith(_MAY_BE_1) else (0,)
         if done.returncode not in allowed or "Traceback" in done.stderr:
             wrong.append((line, done.returncode, done.stdout[-300:], done.stderr[-300:]))
     assert wrong == []
+
+
+def test_the_readmes_command_says_what_fires(monitored: Monitored) -> None:
+    [line] = re.findall(r"`(amtool [^`]+)`", README.read_text("utf-8"))
+    done = eventually(lambda: "Watchdog" in (done := tried(monitored, line)).stdout and done, 60, "the watchdog fires")
+    assert (done.returncode, done.stderr) == (0, "")
