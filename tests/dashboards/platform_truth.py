@@ -36,6 +36,7 @@ class Gauge:
 _AGE_S = 15.0
 _COUNT = "select count(*) as value from eventkit.held_event where state = '{}'"
 _AGE = "select coalesce(extract(epoch from now() - min({})), 0) as value from {}"
+_HANDLED = "select count(*) as value from eventkit.inbox where state = 'handled'"
 _BEHIND = _AGE.format("behind_since", "index_entry where behind_since is not null")
 
 #: By panel and number of the query. What is not here is a rate, a quantile, or a number of a server's own.
@@ -53,7 +54,17 @@ GAUGES: Mapping[tuple[str, int], Gauge] = {
     ("到期未触发", 0): Gauge(
         _AGE.format("due_at", "eventkit.timer where due_at < now() and running_until is null"), slack=_AGE_S
     ),
+    ("巡检回路", 0): Gauge(
+        "select extract(epoch from now() - max(heard_at)) as value from watchdog", (), ("notify",), _AGE_S
+    ),
     ("待发通知", 0): Gauge(
         "select state, count(*) as value from delivery where settled_at is null group by state", ("state",), ("notify",)
     ),
+}
+
+#: What the counters under a rate must have come to, by panel: since its beginning each process has counted every event.
+COUNTERS: Mapping[str, Gauge] = {
+    "处理": Gauge(_HANDLED),
+    # Each event of the story is told twice.
+    "重复": Gauge(_HANDLED),
 }

@@ -12,9 +12,10 @@ import pytest
 from deploy.grafana.dashboards.panels import WINDOWS
 from services.metrics import gauges
 from tests.dashboards.boards import Target, every_target, names
-from tests.dashboards.platform_truth import GAUGES
+from tests.dashboards.platform_truth import COUNTERS, GAUGES
 from tests.dashboards.truth import DRAWN, TRUTHS, sql
 from tests.dashboards.watched import Series, Watched
+from tests.eventkit.desk import eventually
 
 pytestmark = pytest.mark.timeout(300)
 #: Long enough to hold everything that happened since Prometheus began to read.
@@ -29,7 +30,9 @@ _DRAWN = [
     if target.board == "liaison-service-desk" and not target.instant and not _SHAPED.search(target.expr)
 ]
 #: What else Prometheus reads, of which our tables know nothing.
-_OTHERS = re.compile(r"\b(up|ALERTS|rabbitmq_\w+|liaison_watchdog_age_seconds)\b")
+_OTHERS = re.compile(r"\b(up|ALERTS|rabbitmq_\w+)\b")
+#: A rate over what a counter says, which is all that it draws a shape of.
+_RATED = re.compile(r"rate\((.+?)\[\$__rate_interval\]\)")
 _GAUGES = [
     target
     for target in TARGETS
@@ -95,6 +98,17 @@ def test_every_gauge_of_the_platform_is_what_the_services_tables_say(watched: Wa
     assert wrong == {}
     # Zero beside zero proves nothing: all but the search server, which is away, have something to show.
     assert seen == {target.panel for target in _GAUGES} - {"检索服务器"}
+
+
+@pytest.mark.parametrize("panel", COUNTERS)
+def test_what_a_rate_of_events_is_drawn_over_is_the_count_in_the_inboxes(watched: Watched, panel: str) -> None:
+    [target] = [target for target in TARGETS if (target.board, target.panel) == ("liaison-platform", panel)]
+    counter = _RATED.sub(r"\1", target.asked())
+    assert counter != target.asked()
+    expected = _present(COUNTERS[panel].expected(watched.system))
+    assert expected
+    # The repeats come last, and Prometheus reads every 5 s.
+    eventually(lambda: _present(watched.instant(counter, time.time(), "job")) == expected, what=f"{expected} are shown")
 
 
 def test_every_gauge_of_the_platform_has_a_truth() -> None:
