@@ -31,8 +31,8 @@ from eventkit.service import Configured, Outside, Page, Stored, fires, handles, 
 from eventkit.timers import Timer
 from services.notify import usecases
 from services.notify.channels import MailChannel
-from services.notify.counter import Counter
 from services.notify.gauges import OpenDeliveries
+from services.notify.pending import PendingDeliveries
 from services.notify.rules import LEASE_S, Answer, Said
 from services.notify.settings import Settings
 from services.notify.storage import NotifyStore
@@ -57,11 +57,11 @@ class Mailer:
     def __init__(self, env: Mapping[str, str], engine: Engine) -> None:
         self._settings = Settings.from_env(env)
         self._channel = MailChannel(self._settings.smtp, self._settings.mail_from)
-        self._counter = Counter(engine)
+        self._pending = PendingDeliveries(engine)
 
     def send(self, delivery_id: str) -> Answer:
         """Send one delivery and say what came of it."""
-        return usecases.send(self._counter, self._settings, self._channel, delivery_id)
+        return usecases.send(self._pending, self._settings, self._channel, delivery_id)
 
 
 class NotifyService:

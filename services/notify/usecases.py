@@ -21,7 +21,7 @@ from services.notify.wording import FALLBACK_ZONE, FORWARDED, Letter, one_line, 
 
 if TYPE_CHECKING:
     from services.notify.channels import MailChannel
-    from services.notify.counter import Counter, Taken
+    from services.notify.pending import PendingDeliveries, Taken
     from services.notify.settings import Settings
     from services.notify.storage import NotifyStore
 
@@ -136,12 +136,12 @@ def _ready_or_not(store: NotifyStore, row: dict[str, Any]) -> bool:
     return True
 
 
-def send(counter: Counter, settings: Settings, channel: MailChannel, delivery_id: str) -> Answer:
+def send(pending: PendingDeliveries, settings: Settings, channel: MailChannel, delivery_id: str) -> Answer:
     """Make the call for one delivery, outside any transaction of the service, and say what came of it.
 
     The recipient is looked at again: somebody who has left since gets nothing.
     """
-    taken = counter.take(delivery_id)
+    taken = pending.take(delivery_id)
     if taken is None:
         return Answer(Said.NOTHING)
     contact = taken.people.get(taken.recipient)

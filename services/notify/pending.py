@@ -1,4 +1,4 @@
-"""The counter: where the one who makes a call fetches what is to be sent."""
+"""Deliveries that wait to be sent: whoever makes the call takes one up here, just before."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Taken:
     companion: Fact | None = None
 
 
-class Counter:
-    """Where the one who makes the call fetches what is to be sent.
+class PendingDeliveries:
+    """Takes up, one by one, what is to be sent, for the one who makes the call.
 
     engine: one whose statements each stand for themselves, so that what is written is committed before the call.
     """
