@@ -52,7 +52,7 @@ def prepare(installation: Installation, account: UnixAccount) -> None:
     account.file(config / "jvm.options", (distribution() / "config" / "jvm.options").read_text("utf-8"))
     account.file(config / "log4j2.properties", _LOGGING)
     account.file(config / "elasticsearch.yml", _configuration(installation))
-    if not (config / "elasticsearch.keystore").exists():
+    if not _keystore(installation).exists():
         _make_keystore(installation, account)
 
 
@@ -86,6 +86,12 @@ def _make_keystore(installation: Installation, account: UnixAccount) -> None:
             capture_output=True,
             **account.popen_arguments(),
         )
+    # The tool lets the group read it, which may be one of many people.
+    _keystore(installation).chmod(0o600)
+
+
+def _keystore(installation: Installation) -> Path:
+    return installation.home / "elasticsearch" / "config" / "elasticsearch.keystore"
 
 
 def accounts(installation: Installation) -> Mapping[str, str]:

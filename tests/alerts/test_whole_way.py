@@ -7,9 +7,18 @@ import pytest
 from contracts.gateway import AlertResolved
 from tests.alerts.monitored import Monitored
 from tests.eventkit.desk import eventually
+from tests.secret_files import exposed
 
 pytestmark = pytest.mark.timeout(300)
 _FOREIGN = {"alertname": "DiskFull", "service": "erp", "severity": "warning"}
+
+
+def test_no_secret_of_the_servers_is_open_to_others(monitored: Monitored) -> None:
+    home = monitored.system.installation.home
+    assert [
+        path for path in ("rabbitmq/rabbitmq.config", "alertmanager/gateway-token") if not (home / path).exists()
+    ] == []
+    assert exposed(home) == {}
 
 
 def test_a_killed_service_is_told_of_once_and_so_is_its_return(monitored: Monitored) -> None:

@@ -9,7 +9,9 @@ import pytest
 
 from deploy.local.mailbox import MailFolder
 from liaison import sample_day
+from liaison.installation import Installation
 from liaison.terminal import console
+from tests.secret_files import exposed
 from tests.system import System
 
 pytestmark = pytest.mark.timeout(300)
@@ -82,3 +84,11 @@ def test_a_receipt_of_the_day_suggests_three_articles(days: Sequence[dict[str, l
 
 def _number(cell: str) -> int:
     return int(cell.partition(" ")[0])
+
+
+def test_no_secret_of_a_day_is_open_to_others(
+    days: Sequence[dict[str, list[str]]], system: System, search_server: Installation
+) -> None:
+    assert days
+    assert exposed(system.installation.home) == {}
+    assert exposed(search_server.home) == {}
