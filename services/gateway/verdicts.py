@@ -7,7 +7,6 @@ Statuses are those of the HTTP door; the AMQP door tells field and reason.
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from hashlib import sha256
@@ -24,6 +23,7 @@ from eventkit.envelope import (
     STRUCTURED_TYPE,
     Event,
     RawEvent,
+    continued_trace,
     decode_data,
     decode_time,
     partitionkey_of,
@@ -34,7 +34,6 @@ from services.gateway import binding, rules
 from services.gateway.mappings import Mappings, TypeMapping
 
 _MAX_NAME_BYTES = 255
-_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 # CloudEvents 1.0.2, type system: a String has no control characters, surrogates or non-characters.
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 _MISSING = re.compile(r"missing required field `(\w+)`")
@@ -260,7 +259,7 @@ def _event(offer: Offer, publisher: Publisher, raw: RawEvent, mappings: Mappings
         data=fact,
         # Always within the source, so that nobody can hold up another one's subjects.
         partitionkey=key if key.startswith(f"{publisher.source} ") else partitionkey_of(publisher.source, key),
-        traceparent=_traceparent(given.get("traceparent") or offer.traceparent),
+        traceparent=continued_trace(given.get("traceparent") or offer.traceparent),
         actor=_actor(fact, envelope.get("actor") or given.get("actor")) or f"publisher {publisher.name}",
         externalref=externalref,
         history=given.get("history") == "true",
@@ -335,13 +334,6 @@ def _word_fields(fact: type[Fact]) -> tuple[str, ...]:
 
 
 _WORDS = {name: words for name, fact in FACTS.items() if (words := _word_fields(fact))}
-
-
-def _traceparent(given: str | None) -> str:
-    if given and _TRACEPARENT.fullmatch(given):
-        return given
-    made = secrets.token_hex(24)
-    return f"00-{made[:32]}-{made[32:]}-01"
 
 
 def _status_of(offer: Offer, bad: BadMessage) -> int:
