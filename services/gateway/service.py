@@ -16,7 +16,7 @@ from typing import Any
 import uvicorn
 from sqlalchemy.exc import SQLAlchemyError
 
-from eventkit import topology
+from eventkit import housekeeping, topology
 from eventkit.consumer import QueueConsumer
 from eventkit.definition import ServiceDefinition
 from eventkit.errors import BadSettings, LiaisonError
@@ -30,11 +30,10 @@ from services.gateway.intake import DoorMetrics, Intake
 from services.gateway.mail.door import MailDoor, MailMetrics
 from services.gateway.parts import Parts
 from services.gateway.settings import Settings
-from services.gateway.storage import forget_old
+from services.gateway.storage import KEPT
 from services.gateway.web import create_app
 
 DEFINITION = ServiceDefinition("gateway")
-_CLEAN_PERIOD_S = 600.0
 _GRACE_S = 20
 
 
@@ -98,9 +97,8 @@ class Gateway:
         log.info("doors open", extra={"http_port": self.port})
 
     def _clean(self) -> float:
-        with self._process.engine.begin() as connection:
-            gone = forget_old(connection)
-        return 0.0 if gone else _CLEAN_PERIOD_S
+        housekeeping.clean(self._process.engine, KEPT)
+        return housekeeping.PERIOD_S
 
     def _silent(self) -> str | None:
         silent_s = monotonic() - self._consumer.last_seen

@@ -122,8 +122,9 @@ refusal = Table(
     comment="What the doors refused, and why",
 )
 
-# The inbox of the services is kept as long: a repeat that comes later is the business key's job (design: kept).
-_KEPT = (
+#: What the gateway keeps besides what every service has, and how long.
+KEPT = (
+    # The inbox of the services is kept as long: a repeat that comes later is the business key's job (design: kept).
     ("accepted", "(source, id)", "arrived_at < now() - interval '35 days'"),
     ("refusal", "(publisher, digest)", "refused_at < now() - interval '30 days'"),
     # A mailbox from which nothing can be moved shows its messages for as long.
@@ -131,7 +132,6 @@ _KEPT = (
     ("mail_seen", "(validity, uid)", "seen_at < now() - interval '25 months'"),
     ("token", "hash", "revoked_at < now() - interval '30 days'"),
 )
-_CHUNK = 5000
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -272,16 +272,6 @@ def last_refusal(connection: Connection, publisher_name: str, event_id: str) -> 
         text("select * from refusal where publisher = :publisher and event_id = :id order by refused_at desc limit 1"),
         {"publisher": publisher_name, "id": event_id},
     ).first()
-
-
-def forget_old(connection: Connection) -> int:
-    """Delete a chunk of what has been kept long enough and return how many rows went."""
-    gone = 0
-    for table, key, condition in _KEPT:
-        bare = key.strip("()")
-        statement = f"delete from {table} where {key} in (select {bare} from {table} where {condition} limit {_CHUNK})"
-        gone += connection.execute(text(statement)).rowcount
-    return gone
 
 
 _PAYLOAD = "convert_from(payload, 'UTF8')::jsonb"

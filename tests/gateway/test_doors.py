@@ -11,6 +11,7 @@ import pytest
 from amqp.exceptions import AccessRefused
 
 from eventkit import broker
+from tests.eventkit.desk import eventually
 from tests.gateway.door import LOCKED_OUT, REQUESTED, Door, as_json, attributes, data
 
 
@@ -232,6 +233,18 @@ def test_the_counters_tell_the_doors_apart(door: Door) -> None:
         ("repeated", "http"): 0,
         ("repeated", "amqp"): 1,
     }
+
+
+def test_what_every_service_keeps_is_forgotten_by_the_gateway_too(door: Door) -> None:
+    door.post_binary(attributes(), data())
+    door.post_binary(attributes(id="new"), data())
+    eventually(lambda: door.one("select count(*) from eventkit.outbox where sent_at is null") == 0)
+    with door.engine.begin() as connection:
+        connection.exec_driver_sql(
+            "update eventkit.outbox set sent_at = now() - interval '4 days' where headers ->> 'ce-id' <> 'new'"
+        )
+    door.gateway._process._clean()
+    assert door.rows("select headers ->> 'ce-id' from eventkit.outbox") == [("new",)]
 
 
 def test_what_was_kept_long_enough_is_forgotten(door: Door) -> None:
