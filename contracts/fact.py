@@ -13,7 +13,8 @@ from typing import Annotated, ClassVar, Self
 
 import msgspec
 
-# Names cross databases, headers and mails; 255 bytes is the limit at the door (design: limits).
+# Names cross databases, headers and mails. Characters are what a schema can count; the doors count bytes, of which a
+# name may have as many (design: limits).
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 Text = Annotated[str, msgspec.Meta(max_length=20_000)]
 # A moment without an offset from UTC means another time on every machine, so it is refused (design: times are aware).

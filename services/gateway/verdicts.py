@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from contracts.fact import Fact, Word
+from contracts.fact import Fact, Name, Word
 from contracts.gateway import ONLY_BY_MAIL, FeedbackSubmitted
 from contracts.markings import advice_on, marked_field
 from contracts.register import FACTS
@@ -312,6 +312,9 @@ def _fact(event_type: str, data: bytes, mapping: TypeMapping | None) -> Fact:
         if getattr(fact, name, None):
             # Whoever could say so would speak in anybody's name, and lay hands on files by their checksum.
             raise _bad_data(f"data.{name}", "only the desk's own mailbox tells of it", mapping)
+    for name in _NAMES[event_type]:
+        if any(len(one.encode()) > _MAX_NAME_BYTES for one in _names_in(getattr(fact, name))):
+            raise _bad_data(f"data.{name}", f"longer than {_MAX_NAME_BYTES} bytes", mapping)
     if marked := marked_field(fact):
         raise _bad_data(f"data.{marked[0]}", advice_on(marked[1]), mapping)
     for name in _WORDS.get(event_type, ()):
@@ -327,12 +330,22 @@ def _bad_data(field: str, reason: str, mapping: TypeMapping | None) -> Refusal:
     return Refusal(422, field, f"{reason} ({origin} makes it)" if origin else reason)
 
 
+def _names_in(value: str | Iterable[str] | None) -> Iterable[str]:
+    return (value,) if isinstance(value, str) else value or ()
+
+
+def _name_fields(fact: type[Fact]) -> tuple[str, ...]:
+    fields: Callable[[type[Fact]], tuple[Any, ...]] = msgspec.structs.fields
+    return tuple(one.name for one in fields(fact) if Name in (one.type, *getattr(one.type, "__args__", ())))
+
+
 def _word_fields(fact: type[Fact]) -> tuple[str, ...]:
     fields: Callable[[type[Fact]], tuple[Any, ...]] = msgspec.structs.fields
     kinds = [(one.name, getattr(one.type, "__args__", (one.type,))) for one in fields(fact)]
     return tuple(name for name, kind in kinds if any(isinstance(one, type) and issubclass(one, Word) for one in kind))
 
 
+_NAMES = {name: _name_fields(fact) for name, fact in FACTS.items()}
 _WORDS = {name: words for name, fact in FACTS.items() if (words := _word_fields(fact))}
 
 

@@ -101,6 +101,7 @@ def test_a_command_with_one_key_is_done_once_for_each_caller(door: Door, tickets
         ("POST", "", {}, 422, "title"),
         ("POST", "", {"title": "x", "priority": 9}, 422, "priority"),
         ("POST", "", {"title": "x", "titel": "y"}, 422, "titel"),
+        ("POST", "", {"title": "x", "category": "类" * 86}, 422, "category"),
         ("GET", "?priority=x", None, 422, "priority"),
         ("GET", "?limit=0", None, 422, "limit"),
         ("GET", "?colour=red", None, 422, "colour"),

@@ -63,6 +63,18 @@ REFUSED = [
         "mailbox",
         id="a file that another system lays hands on",
     ),
+    pytest.param(
+        attributes(**CANONICAL), {"title": "x", "group": "组" * 86}, 422, "data.group", "255 bytes", id="a long name"
+    ),
+    pytest.param(
+        attributes(**CANONICAL),
+        {"title": "x", "fields": {"栏" * 86: "y"}},
+        422,
+        "data.fields",
+        "255 bytes",
+        id="a long name of a field",
+    ),
+    pytest.param(attributes(), data(site="区" * 86), 422, "data.region", "erp.yaml", id="a long name that is mapped"),
     pytest.param(attributes(**CANONICAL), {"title": "a\x00b"}, 422, "data", "U+0000", id="a text with NUL"),
     pytest.param(attributes(), {"case": "x" * 66_000}, 413, "event", "65536", id="too large"),
 ]
@@ -70,6 +82,7 @@ ACCEPTED = [
     pytest.param(attributes(), data(), id="mapped"),
     pytest.param(attributes(type="erp.printer.failed"), data(printer="P1", error="E5"), id="another mapped type"),
     pytest.param(attributes(**CANONICAL), {"title": "打印机坏了"}, id="canonical"),
+    pytest.param(attributes(**CANONICAL), {"title": "x", "group": "组" * 85}, id="a name as long as may be"),
     pytest.param(attributes(id="订单/1 号", subject="工单 7%"), data(), id="names in Chinese"),
     pytest.param(attributes(time="2026-01-01T10:00:00+08:00"), data(), id="another offset"),
     pytest.param(attributes(comexampleextension="x"), data(more={"a": [1]}), id="unknown attributes and fields"),
