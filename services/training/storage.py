@@ -150,6 +150,10 @@ class TrainingStore:
         """Let one transaction at a time write about a course, its enrolments and attempts, those not there yet too."""
         self._lock(f"course {code}" for code in codes)
 
+    def lock_plan(self, code: str) -> None:
+        """Lock a course, and let one transaction at a time change which course follows which."""
+        self._lock(["plan", f"course {code}"])
+
     def lock_contact(self, department: str) -> None:
         """Let one transaction at a time write a department's contact, one that is not there yet too."""
         self._lock([f"contact {department}"])

@@ -199,7 +199,7 @@ def enrol(
 
 def put_course(store: TrainingStore, wish: CourseWish) -> Row:
     """Write a course as a whole, new or known. Raises RuleBroken when the plan would lead back to it."""
-    store.lock_courses([wish.code])
+    store.lock_plan(wish.code)
     check_chain(wish.code, store.plan_after(wish.next_course))
     values = {
         "title": wish.title,

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from eventkit.errors import NotFound, RuleBroken
+from eventkit.work import Work
+from services.training import storage, usecases
+from services.training.catalogue import CourseWish
 from services.training.rules import is_visible
-from tests.eventkit.desk import Desk
+from tests.eventkit.desk import Desk, eventually
 from tests.training.stories import FINANCE, MATERIALS, MODULES, attempt, handled, person, told, types
 
 
@@ -35,6 +39,25 @@ def test_the_catalogue_is_written_read_and_its_changes_kept(training: Desk, call
     call("put_course", code="FIN-01", title="总账月结", next_course="FIN-02")
     with pytest.raises(RuleBroken, match="FIN-02 → FIN-01 → FIN-02"):
         call("put_course", code="FIN-02", title="合并报表", next_course="FIN-01")
+
+
+def test_two_courses_written_at_once_do_not_lead_to_each_other(training: Desk, call: Any) -> None:
+    # Given a replica that has written that the one follows the other, and not committed it
+    with ThreadPoolExecutor() as pool:
+        with training.engine.begin() as connection:
+            work = Work(connection, source="/liaison/training", now=datetime.now(UTC))
+            first = CourseWish(code="FIN-01", title="总账月结", next_course="FIN-02")
+            usecases.put_course(storage.TrainingStore(work), first)
+            work.flush()
+            # When another one is to write the opposite
+            other = pool.submit(call, "put_course", code="FIN-02", title="合并报表", next_course="FIN-01")
+            waiting = (
+                "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+            )
+            eventually(lambda: other.done() or training.one(waiting) == 1)
+        # Then it waits for the first, and is refused
+        with pytest.raises(RuleBroken, match="FIN-02 → FIN-01 → FIN-02"):
+            other.result()
 
 
 def test_an_enrolment_is_told_once_and_its_due_day_may_move(training: Desk, call: Any, month_end: Any) -> None:
