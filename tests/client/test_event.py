@@ -8,9 +8,10 @@ import uuid
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 
+import pika
 import pytest
 from liaison_client import BadEvent, Event, new_id
-from liaison_client.event import MAX_EVENT_BYTES, pack
+from liaison_client.event import MAX_EVENT_BYTES, MAX_EXTENSIONS, MAX_NAME_BYTES, pack
 from liaison_client.facts import AwaySpan, PersonChanged, TicketRequested
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
@@ -30,6 +31,12 @@ NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
         pytest.param(Event("crm.x", {}, time=datetime(2026, 3, 2)), "time", "time zone", id="a naive time"),  # noqa: DTZ001
         pytest.param(Event("crm.x", {}, extensions={"Case": "x"}), "extensions", "'Case'", id="a bad extension"),
         pytest.param(Event("crm.x", {}, extensions={"subject": "x"}), "extensions", "'subject'", id="a hidden one"),
+        pytest.param(
+            Event("crm.x", {}, extensions={f"n{n}": "x" for n in range(MAX_EXTENSIONS + 1)}),
+            "extensions",
+            "65 further attributes; an event may have 64",
+            id="more attributes than a frame may hold",
+        ),
         pytest.param(Event("crm.x", {"a": object()}), "data", "object", id="data that is not JSON"),
         pytest.param(Event("crm.x", {"a": float("nan")}), "data", "JSON", id="a number that JSON lacks"),
         pytest.param(Event("crm.x", {"a": "\x00"}), "data", "U+0000", id="a text with NUL"),
@@ -46,6 +53,15 @@ def test_what_the_door_would_refuse_is_not_taken(event: Event, field: str, reaso
 
 def test_the_largest_event_is_taken() -> None:
     assert len(pack(Event("crm.x", "x" * (MAX_EVENT_BYTES - 2)), "/crm").body) == MAX_EVENT_BYTES
+
+
+def test_the_largest_attributes_that_are_taken_fit_into_a_frame() -> None:
+    longest = "x" * MAX_NAME_BYTES
+    texts = dict.fromkeys(("id", "source", "subject", "externalref", "partitionkey", "actor", "traceparent"), longest)
+    further = {f"{n:020d}": longest for n in range(MAX_EXTENSIONS)}
+    packed = pack(Event(longest, {}, history=True, extensions=further, **texts), "/crm")
+    properties = pika.BasicProperties(headers=dict(packed.headers), message_id=packed.id, type=packed.type)
+    assert len(pika.frame.Header(1, len(packed.body), properties).marshal()) < 128 * 1024
 
 
 def test_an_event_travels_in_binary_mode() -> None:

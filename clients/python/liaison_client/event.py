@@ -22,6 +22,8 @@ from liaison_client.fact import Fact
 
 MAX_EVENT_BYTES = 64 * 1024
 MAX_NAME_BYTES = 255
+# All attributes travel in one frame, of which a broker takes no larger one than 128 KiB by default.
+MAX_EXTENSIONS = 64
 _TYPE = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 _EXTENSION = re.compile(r"[a-z0-9]{1,20}")
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
@@ -49,7 +51,7 @@ class Event:
     source: the account's own unless given. time: when it happened, aware.
     subject: what it is about; events of one subject are handled in the order in which they were published.
     externalref: your own business key; a second request with the same key is an occurrence of the first.
-    extensions: further CloudEvents attributes, names of small letters and digits.
+    extensions: further CloudEvents attributes, names of small letters and digits; at most 64.
     """
 
     type: str
@@ -112,6 +114,8 @@ def pack(event: Event, source: str) -> Packed:
     """Return what travels. source: of events that name none. Raises: BadEvent naming the field and the reason."""
     attributes = {"id": event.id, "source": event.source or source, "type": event.type}
     attributes.update({name: value for name in _TEXTS if (value := getattr(event, name)) is not None})
+    if (count := len(event.extensions)) > MAX_EXTENSIONS:
+        raise BadEvent("extensions", f"{count} further attributes; an event may have {MAX_EXTENSIONS}")
     for name, value in event.extensions.items():
         if not _EXTENSION.fullmatch(name) or name in _FIXED:
             raise BadEvent("extensions", f"{name!r} cannot be a further attribute: small letters and digits")
