@@ -20,6 +20,7 @@ from liaison.publishers import KEPT_VERDICTS, publishers
 from liaison.tokens import tokens
 from tests.eventkit.desk import eventually
 from tests.gateway.door import LOCKED_OUT, REQUESTED, Door, as_json, attributes, data
+from tests.house.source import ROOT
 
 
 @pytest.fixture
@@ -49,6 +50,14 @@ def test_a_publisher_is_added_with_all_it_needs(door: Door, run: Any) -> None:
     assert (headers["ce-source"], headers["ce-type"]) == ("/oa", "oa.example")
     row = door.rows("select * from publisher where name = 'oa'")[0]
     assert (row.source, row.may, row.history) == ("/oa", ["oa.*", "liaison.person.changed.v1"], False)
+
+
+def test_the_command_in_the_clients_text_works_beside_others_that_ask_for_tickets(door: Door, run: Any) -> None:
+    text = (ROOT / "clients" / "python" / "README.md").read_text("utf-8")
+    [command] = re.findall(r"`liaison publishers (add [^`]+)`", text)
+    result = run(publishers, *shlex.split(command))
+    assert result.exit_code == 0, result.output
+    assert REQUESTED in door.rows("select may from publisher where name = 'crm'")[0].may
 
 
 @pytest.mark.parametrize(
