@@ -181,7 +181,7 @@ def _before(store: KnowledgeStore, one: str) -> Mapping[str, Any]:
 
 
 def _fields(arguments: Arguments, categories: Sequence[str], before: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of a text: those given, else as before, else their defaults."""
+    """Return the fields of a text: those given, else as before, else their defaults. A category may be None: none."""
     title, body = (str(arguments.get(name) or before.get(name) or "") for name in ("title", "body"))
     if not title or not body:
         raise RuleBroken("is required", field="body" if title else "title")
@@ -191,7 +191,7 @@ def _fields(arguments: Arguments, categories: Sequence[str], before: Mapping[str
     level = arguments.get("level") or before.get("level") or Level.INTERNAL
     if level not in set(Level):
         raise RuleBroken(f"{level!r} is not one of {', '.join(Level)}", field="level")
-    category = arguments.get("category") or before.get("category")
+    category = arguments["category"] if "category" in arguments else before.get("category")
     rules.check_category(category, categories)
     codes = arguments.get("problem_codes")
     return {

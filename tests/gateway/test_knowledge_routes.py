@@ -23,6 +23,7 @@ SCOPE = {"kind": "all", "person": "E1001", "groups": ["网络组"], "department"
             {"title": "一", "body": "二", "category": "操作指南", "problem_codes": [], "level": "internal"},
         ),
         ("PUT", "/A-1", {"version": 2, "body": "三"}, "edit_article", {"version": 2, "body": "三"}),
+        ("PUT", "/A-1", {"version": 2, "category": None}, "edit_article", {"version": 2, "category": None}),
         ("POST", "/A-1/submit", None, "submit_article", {}),
         ("POST", "/A-1/publish", {"answers": ["0a"]}, "publish_article", {"answers": ["0a"]}),
         ("POST", "/A-1/retire", {"reason": "过时"}, "retire_article", {"reason": "过时"}),

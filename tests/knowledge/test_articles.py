@@ -55,6 +55,13 @@ def test_two_writers_do_not_overwrite_each_other(library: Library) -> None:
     assert library.call("get_article", article_id=one, version=1)["body"] == "安装客户端。"
 
 
+def test_a_category_is_taken_away_or_stays(library: Library) -> None:
+    one = drafted(library, category="操作指南")
+    assert library.call("edit_article", article_id=one, version=1, body="先写的")["category"] == "操作指南"
+    assert library.call("edit_article", article_id=one, version=2, category=None)["category"] is None
+    assert library.call("get_article", article_id=one)["category"] is None
+
+
 def test_what_was_edited_after_the_review_is_reviewed_again(library: Library) -> None:
     one = drafted(library)
     library.call("submit_article", article_id=one)

@@ -65,7 +65,10 @@ class ArticleWish(Body):
 
 
 class ArticleEdit(Body):
-    """A new text of an article; what is absent stays. `version`: the one that the writer had before them."""
+    """A new text of an article; what is absent stays, and a `category` of null takes it away.
+
+    `version`: the one that the writer had before them.
+    """
 
     version: Annotated[int, Field(ge=1)]
     title: _Title | None = None

@@ -80,7 +80,7 @@ def edit_article(
     request: Request, who: Who, article_id: str, body: ArticleEdit, idempotency_key: IdempotencyKey = None
 ) -> Any:
     """Write a new version; refused with 422 when somebody else has written one since `version`."""
-    given = body.model_dump(exclude_none=True)
+    given = body.model_dump(exclude_unset=True)
     return _KNOWLEDGE.ask_for(request, who, "edit_article", {"article_id": article_id, **given}, idempotency_key)
 
 
