@@ -22,6 +22,8 @@ from services.knowledge.querying import Body, index_form
 #: After the server did not answer, nobody asks it for this long: everybody would wait, with a worker in their hands.
 _REST_S = 1.0
 _BUSY = (429, 502, 503, 504)
+#: What makes, fills and removes an index takes a slow server longer than anybody waits for an answer.
+_REBUILD_PATIENCE_S = 60.0
 
 
 # A line for each request, with the name of every document, belongs into no log.
@@ -43,6 +45,7 @@ class SearchIndex:
         self._client = Elasticsearch(
             url, request_timeout=timeout_s, max_retries=0, retry_on_timeout=False, connections_per_node=16
         )
+        self._rebuilding = self._client.options(request_timeout=_REBUILD_PATIENCE_S)
         self.prefix = prefix
         self._write_alias = f"{prefix}-write"
         self._resting_until = 0.0
@@ -129,7 +132,7 @@ class SearchIndex:
         name = f"{self.prefix}-{int(newest.rpartition('-')[2]) + 1:06d}"
         aliases: dict[str, Any] = {self._write_alias: {}, _own_alias(name): {}}
         with _away():
-            self._client.indices.create(index=name, aliases=aliases, **index_form())
+            self._rebuilding.indices.create(index=name, aliases=aliases, **index_form())
         return name
 
     def fill(self, generation: str, documents: Iterable[tuple[str, int, Body]]) -> int:
@@ -149,11 +152,11 @@ class SearchIndex:
                 }
 
         with _away():
-            patient = self._client.options(request_timeout=60)
-            for ok, item in helpers.streaming_bulk(patient, actions(), raise_on_error=False, require_alias=True):
+            bulk = helpers.streaming_bulk(self._rebuilding, actions(), raise_on_error=False, require_alias=True)
+            for ok, item in bulk:
                 if not ok and item["index"]["status"] != 409:
                     raise Unavailable(f"{generation}: {item['index']['error']}")
-            patient.indices.refresh(index=generation)
+            self._rebuilding.indices.refresh(index=generation)
         return count
 
     def turn_to(self, generation: str) -> None:
@@ -161,7 +164,7 @@ class SearchIndex:
         others = [name for name in self.generations() if name != generation]
         actions = [{"add": {"index": generation, "alias": self.prefix}}]
         with _away():
-            self._client.indices.update_aliases(actions=actions + [{"remove_index": {"index": o}} for o in others])
+            self._rebuilding.indices.update_aliases(actions=actions + [{"remove_index": {"index": o}} for o in others])
 
     def drop_unread(self) -> list[str]:
         """Remove what a rebuild that was cut off has left; return the names."""
@@ -174,7 +177,7 @@ class SearchIndex:
     def remove(self, generation: str) -> None:
         """Remove a generation."""
         with _away():
-            self._client.options(ignore_status=404).indices.delete(index=generation)
+            self._rebuilding.options(ignore_status=404).indices.delete(index=generation)
 
     def count(self) -> int:
         """Return how many documents can be found: none when the index is lost."""
