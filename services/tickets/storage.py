@@ -213,7 +213,9 @@ class TicketStore:
         for group in groups:
             waiting = select(ticket.c.number).where(ticket.c.group_name == group, ticket.c.waits)
             first = waiting.order_by(*order).limit(_MOST_WAITING)
-            found += [row for row in self.tickets.find(ticket.c.number.in_(first)) if row["waits"]]
+            # Another transaction may have brought a ticket elsewhere before it could be locked.
+            locked = self.tickets.find(ticket.c.number.in_(first))
+            found += [row for row in locked if row["waits"] and row["group_name"] == group]
         return found
 
     def open_tickets_in(self, group: str) -> list[Row]:
@@ -221,7 +223,11 @@ class TicketStore:
         condition = and_(
             ticket.c.group_name == group, ticket.c.state == TicketState.NEW, ticket.c.assignee.is_not(None)
         )
-        return [row for row in self.tickets.find(condition) if row["state"] == TicketState.NEW and row["assignee"]]
+        return [
+            row
+            for row in self.tickets.find(condition)
+            if row["group_name"] == group and row["state"] == TicketState.NEW and row["assignee"]
+        ]
 
 
 def clock_id(number: str, target: Target, cycle: int) -> str:

@@ -1,4 +1,4 @@
-"""What people hold is kept with the tickets: two transactions never give one place twice, and no count drifts (T3)."""
+"""What two transactions give out at once; and what people hold, which is kept with the tickets and never drifts."""
 
 from __future__ import annotations
 
@@ -64,6 +64,27 @@ def test_two_tickets_that_come_at_once_do_not_both_take_the_last_place(
         eventually(lambda: locked(desk.desk) or not second.is_alive())
     second.join()
     assert holders(desk.desk) == ["E1", "E1", None]
+
+
+def test_a_ticket_that_is_escalated_while_its_queue_is_drawn_from_is_not_given_to_the_old_group(
+    desk_under: Callable[..., Desk], tmp_path: Path
+) -> None:
+    # Given a ticket that waits, and somebody who could draw it now
+    desk = Rehearsal(desk_under({"default_group": SUPPORT}), tmp_path / "policy.yaml")
+    number = desk.opened("02 09:00", region="华东")
+    desk.receive("02 09:00", engineer("E1"))
+    draws = [timer for timer in desk.armed("02 09:00") if timer.kind == "draw"]
+    # When it goes to the next level while the queue is being drawn from
+    drawing = threading.Thread(target=desk.fire, args=("02 09:00", draws))
+    with desk.work("02 09:00") as work:
+        arguments = {"number": number, "level": 3, "reason": "难", "scope": {"kind": "all"}}
+        desk.desk.definition.methods["escalate_ticket"].call(work, arguments)
+        drawing.start()
+        eventually(lambda: locked(desk.desk) or not drawing.is_alive())
+    drawing.join()
+    # Then it waits there
+    [row] = desk.desk.rows("select group_name, assignee, waits from ticket")
+    assert (row.group_name, row.assignee, row.waits) == ("华南支持组", None, True)
 
 
 class Walk:
