@@ -180,14 +180,16 @@ def test_a_marking_is_refused_in_what_is_said_of_levels_and_vendors(
     assert "ticket.escalated" not in types(desk)
 
 
-def test_a_visit_on_site_has_an_appointment_that_is_not_over(call: Any) -> None:
+def test_a_visit_on_site_needs_an_appointment_that_is_not_over(call: Any) -> None:
     number = call("open_ticket", title="打不开", region="华东")["number"]
     soon = (datetime.now(UTC) + timedelta(hours=3)).isoformat()
     call("diagnose_ticket", number=number, mode="on_site", appointment_at=soon)
     assert call("ticket_support", number=number)["diagnosis_mode"] == "on_site"
-    with pytest.raises(RuleBroken) as caught:
-        call("diagnose_ticket", number=number, mode="on_site", appointment_at="2020-01-01T00:00:00Z")
-    assert caught.value.field == "appointment_at"
+    for appointment in ("2020-01-01T00:00:00Z", None):
+        with pytest.raises(RuleBroken) as caught:
+            call("diagnose_ticket", number=number, mode="on_site", appointment_at=appointment)
+        assert caught.value.field == "appointment_at"
+    call("diagnose_ticket", number=number, mode="remote")
 
 
 @pytest.mark.parametrize("level", [1, 2])

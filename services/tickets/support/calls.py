@@ -33,11 +33,16 @@ def escalate(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], a
 
 
 def diagnose(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], actor: str | None) -> dict[str, Any]:
-    """Note how a ticket is diagnosed. Raises RuleBroken for an unknown mode, or an appointment that is over."""
+    """Note how a ticket is diagnosed.
+
+    Raises RuleBroken for an unknown mode, for on site without an appointment, and for an appointment that is over.
+    """
     row = visible(store, arguments["number"], arguments.get("scope") or {})
     if arguments["mode"] not in _MODES:
         raise RuleBroken(f"is not one of {', '.join(_MODES)}", field="mode")
     at = _moment(arguments.get("appointment_at"), "appointment_at")
+    if at is None and arguments["mode"] == "on_site":
+        raise RuleBroken("on site needs an appointment", field="appointment_at")
     if at is not None and at < store.work.now:
         raise RuleBroken("is over", field="appointment_at")
     change = called(store, actor, row)
