@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from contracts.gateway import AwaySpan, PersonChanged
 from eventkit.errors import NotFound, RuleBroken
@@ -14,6 +15,9 @@ from tests.eventkit.desk import Desk, eventually, reported
 from tests.tickets.stories import asked, told, types, update
 
 GROUP = "华东支持组"
+HOUR = timedelta(hours=1)
+SHIFT = ("group", "level", "person", "begin_at", "end_at")
+COLUMNS = "group_name, level, person, begin_at, end_at"
 NOW = datetime.now(UTC)
 WITH_ROOM_FOR_ONE = {"default_group": "assignment: {capacity: 1}\ndefault_group"}
 WITH_SKILLS = {
@@ -219,8 +223,33 @@ def test_a_gap_in_the_next_seven_days_is_warned_of_once(tickets: Desk, call: Any
     assert types(tickets).count("duty.uncovered") == 1
 
 
+def test_a_roster_replaces_what_it_covers_from_now_on_and_nothing_else(tickets: Desk, call: Any) -> None:
+    # Given shifts that are over, that run now, that come, and that reach beyond what is loaded then
+    hours = {"over": (-20, -10), "now": (-10, 10), "comes": (10, 20), "beyond": (20, 40), "later": (40, 50)}
+    stored = {person: shift(person, *(timedelta(hours=hour) for hour in span)) for person, span in hours.items()}
+    with tickets.engine.begin() as connection:
+        rows = [{name: one.get(name) for name in SHIFT} for one in stored.values()]
+        connection.execute(text(f"insert into duty_shift ({COLUMNS}) values (:{', :'.join(SHIFT)})"), rows)
+    # When a roster is loaded that begins in the past
+    taken = call("load_roster", shifts=[shift("E1", timedelta(hours=-30), timedelta(hours=30))])
+    # Then it holds from now on; what was is kept, and so is what comes after it
+    assert taken == {"shifts": 1, "replaced": 3, "groups": [GROUP]}
+    found = tickets.rows("select person, begin_at, end_at from duty_shift order by begin_at, person")
+    assert [row.person for row in found] == ["over", "now", "E1", "beyond", "later"]
+    ends = {row.person: ((row.begin_at - NOW) / HOUR, (row.end_at - NOW) / HOUR) for row in found}
+    assert {name: ends[name] for name in ("over", "beyond", "later")} == {
+        "over": (-20, -10),
+        "beyond": (30, 40),
+        "later": (40, 50),
+    }
+    assert ends["now"] == (-10, pytest.approx(0, abs=0.5))
+    assert ends["E1"] == (ends["now"][1], 30)
+    assert call("load_roster", shifts=[shift("E1", timedelta(hours=-15), timedelta(hours=-12))])["shifts"] == 0
+
+
 def test_a_sheet_with_a_fault_is_refused_with_its_line_and_nothing_is_taken(tickets: Desk, call: Any) -> None:
-    rows = [f"{GROUP},{level},{person},2026-03-02,09:00,17:00" for level, person in (("专家", "E1"), ("大师", "E2"))]
+    day = (NOW + timedelta(days=2)).date()
+    rows = [f"{GROUP},{level},{person},{day},09:00,17:00" for level, person in (("专家", "E1"), ("大师", "E2"))]
     sheet = "\n".join(["组,级别,工号,日期,开始,结束", *rows])
     with pytest.raises(RuleBroken, match="sheet:3") as caught:
         call("load_roster", sheet=sheet)

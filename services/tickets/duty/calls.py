@@ -45,7 +45,8 @@ class _Swap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def load_roster(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], actor: str | None) -> dict[str, Any]:
     """Take in a roster, a `sheet` (CSV text) or `shifts`; it replaces the same posts' shifts in the span it covers.
 
-    Raises RuleBroken naming lines and reasons when anything is wrong; then nothing is taken in.
+    What is over stays as it was. Raises RuleBroken naming lines and reasons when anything is wrong; then nothing is
+    taken in.
     """
     if arguments.get("sheet") is None:
         shifts = [_shift(one) for one in _converted(arguments.get("shifts") or [], list[_Shift], "shifts")]
@@ -63,9 +64,9 @@ def _taken_in(
         raise RuleBroken("holds no shift", field="shifts")
     for one in shifts:
         _check_group(arguments, one.post.group)
-    replaced = store.duty.replace_shifts(shifts)
+    taken, replaced = store.duty.replace_shifts(shifts)
     _look_over(store, policy, {one.post.group for one in shifts}, actor)
-    return {"shifts": len(shifts), "replaced": replaced, "groups": sorted({one.post.group for one in shifts})}
+    return {"shifts": taken, "replaced": replaced, "groups": sorted({one.post.group for one in shifts})}
 
 
 def swap_duty(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], actor: str | None) -> dict[str, Any]:

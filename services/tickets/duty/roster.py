@@ -54,6 +54,11 @@ class Span:
         """Tell whether the two have any time in common."""
         return self.begin_at < other.end_at and other.begin_at < self.end_at
 
+    def without(self, other: Span) -> list[Span]:
+        """Return what is left without the time of another: two parts, one, or none."""
+        parts = ((self.begin_at, min(self.end_at, other.begin_at)), (max(self.begin_at, other.end_at), self.end_at))
+        return [Span(begin, end) for begin, end in parts if begin < end]
+
 
 @dataclass(frozen=True, slots=True)
 class Shift:

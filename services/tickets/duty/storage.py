@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -267,32 +268,59 @@ class DutyStore:
         statement = select(shift.c.group_name).distinct().where(shift.c.end_at > since).order_by(shift.c.group_name)
         return list(self.work.connection.execute(statement).scalars())
 
-    def replace_shifts(self, shifts: Sequence[Shift]) -> int:
-        """Put shifts in the place of those of the same posts that overlap the span they cover; return how many went.
+    def replace_shifts(self, shifts: Sequence[Shift]) -> tuple[int, int]:
+        """Put shifts in the place of those of the same posts within the span they cover, from now on.
 
-        What is over already stays as it was.
+        What is over, and what lies outside that span, stays as it was: of what is over a shift takes only a time in
+        which its post had nobody. Returns how many were taken in, and how many went, also in part.
         """
-        gone = 0
-        for post in sorted({one.post for one in shifts}):
-            own = [one.span for one in shifts if one.post == post]
-            begin, end = min(span.begin_at for span in own), max(span.end_at for span in own)
-            condition = and_(
+        now, gone = self.work.now, 0
+        taken = [one for given in shifts if (one := self._from_now_on(given))]
+        for post in sorted({one.post for one in taken}):
+            own = [one.span for one in taken if one.post == post]
+            begin_at, end_at = max(now, min(span.begin_at for span in own)), max(span.end_at for span in own)
+            if begin_at < end_at:
+                gone += self._clear(post, Span(begin_at, end_at))
+        for one in taken:
+            self._add_shift(one)
+        return len(taken), gone
+
+    def _from_now_on(self, given: Shift) -> Shift | None:
+        """Return a shift without what is over of it, if its post had somebody then; None when nothing is left."""
+        now, span = self.work.now, given.span
+        if span.begin_at >= now or not self._shifts_within(given.post, Span(span.begin_at, min(span.end_at, now))):
+            return given
+        return replace(given, span=Span(now, span.end_at)) if span.end_at > now else None
+
+    def _shifts_within(self, post: Post, span: Span) -> list[Row]:
+        return self._shifts.find(
+            and_(
                 shift.c.group_name == post.group,
                 shift.c.level == post.level,
-                shift.c.begin_at < end,
-                shift.c.end_at > begin,
+                shift.c.begin_at < span.end_at,
+                shift.c.end_at > span.begin_at,
             )
-            gone += self.work.connection.execute(delete(shift).where(condition)).rowcount
-        for one in shifts:
-            self._shifts.append(
-                group_name=one.post.group,
-                level=one.post.level,
-                person=one.person,
-                begin_at=one.span.begin_at,
-                end_at=one.span.end_at,
-                stand_in=one.stand_in,
-            )
-        return gone
+        )
+
+    def _clear(self, post: Post, covered: Span) -> int:
+        """Take what lies within a span out of a post's shifts and return how many that touched."""
+        found = self._shifts_within(post, covered)
+        for row in found:
+            before = shift_of(row)
+            self._shifts.remove(row)
+            for rest in before.span.without(covered):
+                self._add_shift(replace(before, span=rest))
+        return len(found)
+
+    def _add_shift(self, one: Shift) -> None:
+        self._shifts.append(
+            group_name=one.post.group,
+            level=one.post.level,
+            person=one.person,
+            begin_at=one.span.begin_at,
+            end_at=one.span.end_at,
+            stand_in=one.stand_in,
+        )
 
     def add_swap(self, one: Swap, agreed_by: str | None) -> None:
         """Keep a swap that was agreed."""
