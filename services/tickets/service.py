@@ -30,6 +30,9 @@ from services.tickets.support import usecases as support
 from services.tickets.telling import Change
 from services.tickets.usecases import request_key
 
+#: What a change of hands tells: clocks that follow another group may turn out to be missed.
+HANDS = (facts.TicketAssigned, facts.SlaBreached)
+
 
 class TicketsService(DeskCalls):
     """Keeps tickets and their clocks, and tells what becomes of them."""
@@ -103,7 +106,7 @@ class TicketsService(DeskCalls):
         """Read in one statement the people who changed."""
         self.store.people.preload([event.data.employee_number for event in events])
 
-    @handles(PersonChanged, preload="load_people", emits=(facts.TicketAssigned, facts.FeedbackAssigned))
+    @handles(PersonChanged, preload="load_people", emits=(*HANDS, facts.FeedbackAssigned))
     def on_person_changed(self, event: Event[PersonChanged]) -> None:
         """Engineers come, go and are away; a leaver's work is handed over."""
         usecases.change_person(self.store, self.settings.policy, event.data, _change(event))
@@ -183,7 +186,7 @@ class TicketsService(DeskCalls):
         for timer in timers:
             self.store.open_tickets_of(timer.payload["person"])
 
-    @fires("absence", preload="load_absentees", emits=(facts.TicketAssigned,))
+    @fires("absence", preload="load_absentees", emits=HANDS)
     def on_absence(self, timer: Timer) -> None:
         """Somebody goes away: what cannot wait is handed over."""
         person = self.store.people.get(timer.payload["person"])

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from contracts.gateway import PersonChanged, TicketUpdateRequested
 from contracts.tickets import (
-    TicketAssigned,
     TicketChanged,
     TicketClosed,
     TicketCommented,
@@ -136,45 +135,10 @@ def _change_holder(store: TicketStore, policy: Policy, row: Row, request: Ticket
     group = None if request.ungrouped else request.group or row["group_name"]
     assignee = None if request.unassigned else request.assignee or row["assignee"]
     if not change.history and request.assignee and still_here(store, request.assignee) is None:
-        row = _assign(store, policy, row, group, row["assignee"], change, reason="asked for")
+        row = duty.assign_as_asked(store, policy, row, group, row["assignee"], change, reason="asked for")
         return duty.pass_on(store, policy, row, change, reason="the one asked for has left")
-    return _assign(store, policy, row, group, assignee, change, reason="asked for" if assignee else "nobody named")
-
-
-def _assign(
-    store: TicketStore,
-    policy: Policy,
-    row: Row,
-    group: str | None,
-    assignee: str | None,
-    change: Change,
-    *,
-    reason: str,
-) -> Row:
-    before = (row["group_name"], row["assignee"])
-    if (group, assignee) == before:
-        return row
-    for field, old, new in (("group", before[0], group), ("assignee", before[1], assignee)):
-        if old != new:
-            store.note(row["number"], change, field, before=old, after=new, reason=reason)
-    if row["state"] not in FINISHED:
-        store.duty.moved(before[1], assignee)
-    row = store.tickets.change(row, group_name=group, assignee=assignee, waits=False)
-    if group != before[0]:
-        row = sla.restate(store, policy, row, change)
-    if before[0] and before[1] and not change.history:
-        duty.look(store, [before[0]], change)
-    tell(
-        store,
-        TicketAssigned,
-        row,
-        policy,
-        change,
-        previous_group=before[0],
-        previous_assignee=before[1],
-        reason=reason,
-    )
-    return row
+    reason = "asked for" if assignee else "nobody named"
+    return duty.assign_as_asked(store, policy, row, group, assignee, change, reason=reason)
 
 
 @dataclass(frozen=True, slots=True)

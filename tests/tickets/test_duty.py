@@ -271,6 +271,24 @@ def test_what_another_system_takes_from_its_holder_is_not_drawn_again(tickets: D
     assert holders(tickets) == [None, "E1"]
 
 
+def test_the_clocks_of_what_a_leaver_held_follow_the_group_that_takes_it_over(
+    desk_under: Callable[..., Desk], calling: Callable[[Desk], Any]
+) -> None:
+    # Given a ticket of no group, whose holder leaves
+    desk = desk_under({"levels:\n": "levels:\n  - {name: desk, when: {group: 服务台}, solution: 2h}\n"})
+    desk.publish(engineer("E1"), engineer("E2", groups=("服务台",)))
+    call = calling(desk)
+    known(desk, 2)
+    number = call("open_ticket", title="坏了", region="华东")["number"]
+    call("change_ticket", number=number, ungrouped=True)
+    desk.publish(engineer("E1", 2, active=False))
+    # Then the default group has it, on its own terms
+    eventually(lambda: holders(desk) == ["E2"])
+    ticket = call("get_ticket", number=number)
+    assert ticket["group"] == "服务台"
+    assert datetime.fromisoformat(ticket["due_solution_at"]) < NOW + timedelta(hours=3)
+
+
 def test_what_nobody_has_begun_is_evened_out(desk_under: Callable[..., Desk], calling: Callable[[Desk], Any]) -> None:
     # Given an engineer with five tickets, of which one is begun, when a second one comes
     desk = desk_under({"default_group": "assignment: {even_out: true}\ndefault_group"})

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from contracts.tickets import DutyUncovered, TicketAssigned
 from services.tickets.duty.assignment import Candidate, Wanted, assign, away_of
 from services.tickets.duty.roster import HORIZON, Gap, Span, news
 from services.tickets.duty.waiting import are_apart, drawn, evened_out, to_hand_over
-from services.tickets.rules import is_begun
+from services.tickets.rules import FINISHED, is_begun
+from services.tickets.sla import usecases as sla
 from services.tickets.sla.policy import Policy
 from services.tickets.telling import Change, Row, tell
 
@@ -39,13 +40,12 @@ def place(store: TicketStore, policy: Policy, row: Row, change: Change) -> Row:
     store.duty.note(decided, change.moment)
     if decided.person is None:
         return wait(store, row, group, change)
-    store.duty.moved(row["assignee"], decided.person)
     # Who was given it need not be who holds least: a skill was wanted, or somebody has come on duty since.
     if are_apart(
         [replace(one, open_count=one.open_count + (one.person == decided.person)) for one in people], change.moment
     ):
         loads_changed(store, policy, group)
-    return store.tickets.change(row, group_name=group, assignee=decided.person, waits=False)
+    return _put(store, row, group_name=group, assignee=decided.person)
 
 
 def ask_key_users(store: TicketStore, policy: Policy, row: Row, change: Change) -> Row:
@@ -56,16 +56,21 @@ def ask_key_users(store: TicketStore, policy: Policy, row: Row, change: Change) 
     if decided.person is None:
         return row
     store.duty.note(decided, change.moment)
-    store.duty.moved(row["assignee"], decided.person)
-    return store.tickets.change(row, assignee=decided.person, support_level=KEY_USER)
+    return _put(store, row, assignee=decided.person, support_level=KEY_USER)
 
 
 def wait(store: TicketStore, row: Row, group: str, change: Change) -> Row:
     """Put a ticket into its group's queue, which is drawn from when somebody frees up, and every minute."""
-    store.duty.moved(row["assignee"], None)
     store.joined_queue(group)
     look(store, [group], change, later=True)
-    return store.tickets.change(row, group_name=group, assignee=None, waits=True)
+    return _put(store, row, group_name=group, assignee=None, waits=True)
+
+
+def _put(store: TicketStore, row: Row, *, assignee: str | None, waits: bool = False, **values: Any) -> Row:
+    """Put a ticket into somebody's hands, or nobody's."""
+    if row["state"] not in FINISHED:
+        store.duty.moved(row["assignee"], assignee)
+    return store.tickets.change(row, assignee=assignee, waits=waits, **values)
 
 
 def look(store: TicketStore, groups: Iterable[str], change: Change, *, later: bool = False) -> None:
@@ -83,9 +88,24 @@ def _next_minute(store: TicketStore) -> datetime:
 
 def pass_on(store: TicketStore, policy: Policy, row: Row, change: Change, *, reason: str) -> Row:
     """Take a ticket from its holder and give it to another of its group; with nobody there it waits."""
-    before = row
-    row = place(store, policy, row, change)
-    return told(store, policy, before, row, change, reason=reason)
+    return handed_over(store, policy, row, place(store, policy, row, change), change, reason=reason)
+
+
+def assign_as_asked(
+    store: TicketStore,
+    policy: Policy,
+    row: Row,
+    group: str | None,
+    assignee: str | None,
+    change: Change,
+    *,
+    reason: str,
+) -> Row:
+    """Put a ticket into the hands that somebody names."""
+    if (group, assignee) == (row["group_name"], row["assignee"]):
+        return row
+    after = _put(store, row, group_name=group, assignee=assignee)
+    return handed_over(store, policy, row, after, change, reason=reason)
 
 
 def hand_over(store: TicketStore, policy: Policy, person: Row, change: Change, *, reason: str) -> None:
@@ -153,13 +173,12 @@ def even_out(store: TicketStore, policy: Policy, group: str, change: Change) -> 
 
 def _give(store: TicketStore, policy: Policy, before: Row, person: str | None, change: Change, *, reason: str) -> Row:
     moment = max(change.moment, before["changed_at"])
-    store.duty.moved(before["assignee"], person)
-    row = store.tickets.change(before, assignee=person, waits=False, changed_at=moment)
-    return told(store, policy, before, row, replace(change, moment=moment), reason=reason)
+    row = _put(store, before, assignee=person, changed_at=moment)
+    return handed_over(store, policy, before, row, replace(change, moment=moment), reason=reason)
 
 
-def told(store: TicketStore, policy: Policy, before: Row, row: Row, change: Change, *, reason: str) -> Row:
-    """Keep and announce a change of hands."""
+def handed_over(store: TicketStore, policy: Policy, before: Row, row: Row, change: Change, *, reason: str) -> Row:
+    """Do what a change of hands means: keep it, let clocks follow the group, let others draw, and announce it."""
     if (before["group_name"], before["assignee"]) == (row["group_name"], row["assignee"]):
         return row
     for field, name in (("group", "group_name"), ("assignee", "assignee")):
@@ -172,6 +191,10 @@ def told(store: TicketStore, policy: Policy, before: Row, row: Row, change: Chan
                 after=row[name],
                 reason=reason,
             )
+    if before["group_name"] != row["group_name"]:
+        row = sla.restate(store, policy, row, change)
+    if before["group_name"] and before["assignee"] and not change.history:
+        freed(store, policy, before["group_name"], change)
     tell(
         store,
         TicketAssigned,

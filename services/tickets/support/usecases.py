@@ -45,7 +45,7 @@ def escalate(
         moved = sla.restate(store, policy, moved, change)
     tell(store, TicketEscalated, moved, policy, change, level=level, previous_level=before, reason=reason)
     placed = duty.place(store, policy, moved, change)
-    placed = duty.told(store, policy, row, placed, change, reason=f"escalated: {reason}")
+    placed = duty.handed_over(store, policy, row, placed, change, reason=f"escalated: {reason}")
     if level == VENDOR and placed["state"] != TicketState.AWAITING_VENDOR:
         placed = usecases.enter(store, policy, placed, TicketState.AWAITING_VENDOR, change, reason=reason)
     return placed
