@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -37,10 +37,18 @@ class Change:
     via: str = Via.TIMER
 
 
-def called(store: TicketStore, actor: str | None, row: Row | None = None, *, via: Via = Via.HTTP) -> Change:
-    """Return the circumstances of a change that a caller asks for now, not before the last one of a ticket."""
-    now = store.work.now
-    return Change(max(now, row["changed_at"]) if row else now, actor, via=via)
+def called(store: TicketStore, actor: str | None, *, via: Via = Via.HTTP) -> Change:
+    """Return the circumstances of a change that a caller asks for now."""
+    return Change(store.work.now, actor, via=via)
+
+
+def begun(store: TicketStore, row: Row, change: Change) -> tuple[Row, Change]:
+    """Begin a change of a ticket: return its row, and the change at a moment that is never before the one before.
+
+    The time of an event may be believed that lies a little ahead; what comes next must not seem to have come first.
+    """
+    change = replace(change, moment=max(change.moment, row["changed_at"]))
+    return store.tickets.change(row, changed_at=change.moment), change
 
 
 def tell(store: TicketStore, fact: Any, row: Row, policy: Policy, change: Change, **more: Any) -> None:

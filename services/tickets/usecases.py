@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from contracts.gateway import PersonChanged, TicketUpdateRequested
@@ -27,7 +27,7 @@ from services.tickets.relations.children import open_children
 from services.tickets.rules import AWAITING, FINISHED
 from services.tickets.sla import usecases as sla
 from services.tickets.sla.policy import Policy
-from services.tickets.telling import Change, Row, tell
+from services.tickets.telling import Change, Row, begun, tell
 
 if TYPE_CHECKING:
     from services.tickets.storage import TicketStore
@@ -69,7 +69,8 @@ def change_ticket(store: TicketStore, policy: Policy, row: Row, request: TicketU
 
     With a reopening, the comment comes last: the desk is to answer it.
     """
-    row, change = _begin(store, policy, row, change)
+    row, change = begun(store, row, change)
+    sla.record_misses(store, policy, row, change)
     row = _change_fields(store, policy, row, request, change)
     row = _change_holder(store, policy, row, request, change)
     reopens = row["state"] in FINISHED and request.state not in (None, TicketState.OTHER, *FINISHED)
@@ -96,18 +97,10 @@ def _said(
 
 def refuse(store: TicketStore, policy: Policy, row: Row, change: Change, *, reason: str) -> Row:
     """Reopen a ticket because its requester refuses the solution; the desk is to answer what they say."""
-    row, change = _begin(store, policy, row, change)
+    row, change = begun(store, row, change)
     said = Said(reason, Voice.REQUESTER, reopens=True)
     row = enter(store, policy, row, TicketState.IN_PROGRESS, change, reason="refused by the requester", said=said)
     return _comment(store, policy, row, said, change)
-
-
-def _begin(store: TicketStore, policy: Policy, row: Row, change: Change) -> tuple[Row, Change]:
-    """Return ticket and change at the moment that counts, never before the last one, with misses up to it recorded."""
-    change = replace(change, moment=max(change.moment, row["changed_at"]))
-    row = store.tickets.change(row, changed_at=change.moment)
-    sla.record_misses(store, policy, row, change)
-    return row, change
 
 
 def _change_fields(store: TicketStore, policy: Policy, row: Row, request: TicketUpdateRequested, change: Change) -> Row:
@@ -165,7 +158,8 @@ def comment_on(
     store: TicketStore, policy: Policy, row: Row, body: str, change: Change, *, voice: Voice, is_public: bool = True
 ) -> Row:
     """Write a comment. What the desk says is a response; what the requester says ends the waiting for them."""
-    row, change = _begin(store, policy, row, change)
+    row, change = begun(store, row, change)
+    sla.record_misses(store, policy, row, change)
     return _comment(store, policy, row, Said(body, voice, is_public), change)
 
 
@@ -236,6 +230,7 @@ def enter(
         raise RuleBroken(problem, field="state")
     if state in FINISHED and not change.history and (children := open_children(store, row)):
         raise RuleBroken(f"its children are not finished: {', '.join(children)}", field="state")
+    row, change = begun(store, row, change)
     told = {"before": str(before), "after": str(state), "reason": reason}
     store.note(row["number"], change, "state", **told)
     reopening = before in FINISHED and state not in FINISHED

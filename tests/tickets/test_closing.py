@@ -10,10 +10,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from contracts.words import TicketState
 from eventkit.errors import NotFound, RuleBroken
 from tests.eventkit.desk import Desk, eventually
 from tests.tickets.rehearsal import Rehearsal, on
-from tests.tickets.stories import engineer, told, types
+from tests.tickets.stories import asked, engineer, told, types, update
 
 
 @pytest.fixture
@@ -125,6 +126,47 @@ def test_silence_lasts_as_many_workdays_as_the_regions_own_calendar_has_them(
     for region in ("华东", "工厂"):
         desk.call("02 09:00", "resolve_ticket", number=desk.opened("02 08:30", region=region), solution="重启")
     assert [one.due_at for one in desk.armed() if one.kind == "silence"] == [on("04 09:00")] * 2
+
+
+@pytest.mark.parametrize("decision", ["confirm", "refuse"])
+def test_an_answer_to_a_solution_never_comes_before_it(
+    desk_under: Callable[..., Desk], tmp_path: Path, decision: str
+) -> None:
+    # Given a solution whose own time lies 50 s ahead, which is believed
+    desk = Rehearsal(desk_under(), tmp_path / "policy.yaml")
+    desk.receive("02 09:00", asked("ERP-1", requester="E7", time=on("02 09:00")))
+    desk.receive("02 09:00", update("ERP-1", 2, state=TicketState.RESOLVED, time=on("02 09:00:50")))
+    [number] = [data["number"] for data in desk.told("ticket.opened")]
+    # When the requester answers it after 20 s, and the ticket is closed after 130 s
+    link = {"number": number, "cycle": 1, "person": "E7"}
+    desk.call("02 09:00:20", "decide_solution", decision=decision, text="还是不行", rating="5", **link)
+    if decision == "refuse":
+        desk.call("02 09:02:10", "resolve_ticket", number=number, solution="换机器")
+        desk.call("02 09:02:10", "close_ticket", number=number)
+    # Then every change comes after the one before, and who held the ticket adds up to its life
+    changes = [one["at"] for one in desk.call("02 10:00", "ticket_changes", number=number)["items"]]
+    assert changes == sorted(changes)
+    closed = [datetime.fromisoformat(data["closed_at"]) for data in desk.told("ticket.closed")]
+    assert closed == [on("02 09:02:10" if decision == "refuse" else "02 09:00:50")]
+    ledger = desk.call("02 10:00", "ticket_ledger", number=number)
+    assert ledger["life_s"] == (closed[0] - on("02 09:00")).total_seconds()
+
+
+def test_silence_and_an_escalation_never_come_before_what_they_follow(
+    desk_under: Callable[..., Desk], tmp_path: Path
+) -> None:
+    support = "support:\n  2: {target: 1h, auto: true}\n  3: {target: 8h}\ndefault_group"
+    desk = Rehearsal(desk_under({"default_group": support}), tmp_path / "policy.yaml")
+    escalated, silent = (desk.opened("02 09:00") for _ in range(2))
+    desk.receive("02 10:00", update("a", 1, number=escalated, comment="看看", time=on("02 10:00:50")))
+    desk.call("02 09:01", "resolve_ticket", number=silent, solution="重启")
+    [silence] = [one for one in desk.armed() if one.kind == "silence"]
+    desk.receive("02 10:00", update("b", 1, number=silent, comment="还在吗？", time=on("02 10:00:50")))
+    for _ in ("the misses", "the escalation"):
+        desk.fire("02 10:00:20", [silence, *desk.armed("02 10:00:20")])
+    for number, field in ((escalated, "support_level"), (silent, "state")):
+        changes = desk.call("02 11:00", "ticket_changes", number=number)["items"]
+        assert next(one["at"] for one in reversed(changes) if one["field"] == field) == on("02 10:00:50")
 
 
 def test_a_ticket_that_was_reopened_is_not_closed_by_an_earlier_silence(

@@ -9,7 +9,7 @@ from contracts.gateway import AttachedFile
 from eventkit.errors import NotFound, RuleBroken
 from services.tickets import calls
 from services.tickets.attachments.usecases import Level, keep
-from services.tickets.telling import Row, called
+from services.tickets.telling import Row, begun, called
 
 if TYPE_CHECKING:
     from services.tickets.storage import TicketStore
@@ -29,8 +29,7 @@ def add_attachment(store: TicketStore, arguments: Mapping[str, Any], actor: str 
         raise RuleBroken("a requester's attachment is public", field="level")
     if len(store.attachments.of_ticket(row["number"])) >= MAX_FILES:
         raise RuleBroken(f"a ticket has at most {MAX_FILES} attachments", field="number")
-    change = called(store, actor, row)
-    store.tickets.change(row, changed_at=change.moment)
+    _, change = begun(store, row, called(store, actor))
     return _shown(keep(store, row["number"], file, level, change))
 
 

@@ -11,7 +11,7 @@ from eventkit.errors import RuleBroken
 from services.tickets import opening, usecases
 from services.tickets.closing.waiting import cycle_of
 from services.tickets.sla.policy import Policy
-from services.tickets.telling import Change, Row, tell
+from services.tickets.telling import Change, Row, begun, tell
 
 if TYPE_CHECKING:
     from services.tickets.storage import TicketStore
@@ -34,6 +34,7 @@ def confirm(store: TicketStore, policy: Policy, row: Row, change: Change, *, rat
         raise RuleBroken("there is no solution to confirm, or it has been answered already", field="state")
     if rating is not None and change.actor in (row["assignee"], row["resolved_by"]):
         raise RuleBroken("nobody rates their own work", field="rating")
+    row, change = begun(store, row, change)
     cycle = cycle_of(row)
     if rating is not None:
         follow_up = (

@@ -14,7 +14,7 @@ from services.tickets.duty.waiting import are_apart, drawn, evened_out, to_hand_
 from services.tickets.rules import FINISHED, is_begun
 from services.tickets.sla import usecases as sla
 from services.tickets.sla.policy import Policy
-from services.tickets.telling import Change, Row, tell
+from services.tickets.telling import Change, Row, begun, tell
 
 if TYPE_CHECKING:
     from services.tickets.storage import TicketStore
@@ -118,9 +118,8 @@ def hand_over(store: TicketStore, policy: Policy, person: Row, change: Change, *
     )
     keep = policy.assignment.keep_what_can_wait
     for one in to_hand_over(holder, tickets, change.moment, keep_what_can_wait=keep):
-        moment = max(change.moment, held[one.ticket_id]["changed_at"])
-        row = store.tickets.change(held[one.ticket_id], changed_at=moment)
-        pass_on(store, policy, row, replace(change, moment=moment), reason=reason)
+        row, begins = begun(store, held[one.ticket_id], change)
+        pass_on(store, policy, row, begins, reason=reason)
 
 
 def draw(store: TicketStore, policy: Policy, group: str, change: Change) -> None:
@@ -172,9 +171,8 @@ def even_out(store: TicketStore, policy: Policy, group: str, change: Change) -> 
 
 
 def _give(store: TicketStore, policy: Policy, before: Row, person: str | None, change: Change, *, reason: str) -> Row:
-    moment = max(change.moment, before["changed_at"])
-    row = _put(store, before, assignee=person, changed_at=moment)
-    return handed_over(store, policy, before, row, replace(change, moment=moment), reason=reason)
+    row, change = begun(store, before, change)
+    return handed_over(store, policy, before, _put(store, row, assignee=person), change, reason=reason)
 
 
 def handed_over(store: TicketStore, policy: Policy, before: Row, row: Row, change: Change, *, reason: str) -> Row:

@@ -15,7 +15,7 @@ from services.tickets.attachments.usecases import keep_all
 from services.tickets.relations.links import LinkKind
 from services.tickets.rules import FINISHED
 from services.tickets.sla.policy import Policy
-from services.tickets.telling import Change, Row
+from services.tickets.telling import Change, Row, begun
 
 if TYPE_CHECKING:
     from services.tickets.storage import TicketStore
@@ -68,12 +68,12 @@ def take_reply(
         return open_ticket(store, policy, asked, change, source=source, externalref=externalref)
     is_own = sender["employee_number"] == row["requester"]
     row = _living(store, row)
-    change = replace(change, actor=sender["employee_number"])
+    row, change = begun(store, row, replace(change, actor=sender["employee_number"]))
     # A mail may say all that it has to say in a picture.
     if said := request.comment or "、".join(file.name for file in request.attachments):
         voice = Voice.REQUESTER if is_own else Voice.DESK
         row = usecases.comment_on(store, policy, row, said, change, voice=voice)
-    keep_all(store, row["number"], request.attachments, replace(change, moment=max(change.moment, row["changed_at"])))
+    keep_all(store, row["number"], request.attachments, change)
     return str(row["number"])
 
 

@@ -11,7 +11,7 @@ from services.tickets.relations.links import ACYCLIC, LinkKind, leads_back
 from services.tickets.rules import FINISHED
 from services.tickets.sla import usecases as sla
 from services.tickets.sla.policy import Policy
-from services.tickets.telling import Change, Row, tell
+from services.tickets.telling import Change, Row, begun, tell
 
 if TYPE_CHECKING:
     from services.tickets.storage import TicketStore
@@ -46,6 +46,7 @@ def merge(store: TicketStore, policy: Policy, row: Row, into: Row, change: Chang
     """
     if row["state"] in FINISHED or into["state"] in FINISHED:
         raise RuleBroken("a finished ticket is neither merged nor merged into", field="into")
+    row, change = begun(store, row, change)
     sla.record_misses(store, policy, row, change)
     link(store, policy, row, LinkKind.DUPLICATE_OF, into, change)
     row = sla.end_clocks(store, policy, row, change, reason=f"merged into {into['number']}")
@@ -85,13 +86,14 @@ def unwatch(store: TicketStore, policy: Policy, row: Row, person: str, change: C
 
 
 def _watchers(store: TicketStore, policy: Policy, row: Row, people: list[str], change: Change, **noted: str) -> Row:
-    row = store.tickets.change(row, watchers=people, changed_at=max(change.moment, row["changed_at"]))
+    row, change = begun(store, row, change)
+    row = store.tickets.change(row, watchers=people)
     store.note(row["number"], change, "watchers", **noted)
     tell(store, TicketChanged, row, policy, change, changed=("watchers",), occurrences=row["occurrences"])
     return row
 
 
 def _changed(store: TicketStore, policy: Policy, row: Row, change: Change, kind: LinkKind, **noted: str) -> None:
-    row = store.tickets.change(row, changed_at=max(change.moment, row["changed_at"]))
+    row, change = begun(store, row, change)
     store.note(row["number"], change, str(kind), **noted)
     tell(store, TicketChanged, row, policy, change, changed=(str(kind),), occurrences=row["occurrences"])

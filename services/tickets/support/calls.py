@@ -25,7 +25,7 @@ _VENDOR = ("vendor", "vendor_number", "promised_at", "root_cause")
 def escalate(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], actor: str | None) -> dict[str, Any]:
     """Bring a ticket to a higher level; with `vendor` and its fields when it goes to the vendor."""
     row = visible(store, arguments["number"], arguments.get("scope") or {})
-    change = called(store, actor, row)
+    change = called(store, actor)
     row = usecases.escalate(store, policy, row, change, level=arguments.get("level"), reason=arguments["reason"])
     if said := _vendor(arguments):
         row = usecases.vendor_says(store, policy, row, change, said)
@@ -45,7 +45,7 @@ def diagnose(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], a
         raise RuleBroken("on site needs an appointment", field="appointment_at")
     if at is not None and at < store.work.now:
         raise RuleBroken("is over", field="appointment_at")
-    change = called(store, actor, row)
+    change = called(store, actor)
     usecases.diagnose(store, policy, row, change, mode=arguments["mode"], appointment_at=at)
     return support_of(store, arguments)
 
@@ -53,7 +53,7 @@ def diagnose(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], a
 def note_vendor(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], actor: str | None) -> dict[str, Any]:
     """Note what the vendor says."""
     row = visible(store, arguments["number"], arguments.get("scope") or {})
-    change = called(store, actor, row)
+    change = called(store, actor)
     usecases.vendor_says(store, policy, row, change, _vendor(arguments))
     return support_of(store, arguments)
 

@@ -53,18 +53,21 @@ def holdings(opened_at: datetime, level: int, changes: Iterable[Mapping[str, Any
     changes of one moment are one: nothing is held for no time.
     """
     known: dict[str, Any] = {"state": TicketState.NEW, "support_level": level, "group": None, "assignee": None}
-    begin_at, now = opened_at, _hands(known)
+    at = begin_at = opened_at
+    now = _hands(known)
     found: list[Holding] = []
     for change in changes:
+        # Older changes may seem to come before the ones that they followed: their moments were not made to rise.
+        at = max(at, change["at"])
         if change["field"] not in known:
             continue
         known[change["field"]] = change["after"]
         following = _hands(known)
         if following == now:
             continue
-        if now is not None and change["at"] > begin_at:
-            found.append(Holding(now, begin_at, change["at"]))
-        begin_at, now = change["at"], following
+        if now is not None and at > begin_at:
+            found.append(Holding(now, begin_at, at))
+        begin_at, now = at, following
     return found if now is None else [*found, Holding(now, begin_at, None)]
 
 

@@ -13,7 +13,7 @@ from services.tickets.duty import usecases as duty
 from services.tickets.rules import FINISHED
 from services.tickets.sla import usecases as sla
 from services.tickets.sla.policy import Policy
-from services.tickets.telling import Change, Row, tell
+from services.tickets.telling import Change, Row, begun, tell
 
 if TYPE_CHECKING:
     from services.tickets.storage import TicketStore
@@ -35,7 +35,7 @@ def escalate(
     if level is None or level <= before or level not in policy.support:
         known = ", ".join(str(one) for one in sorted(policy.support) if one > before) or "none"
         raise RuleBroken(f"must be a level above {before}: there are {known}", field="level")
-    row = _begin(store, row, change)
+    row, change = begun(store, row, change)
     sla.record_misses(store, policy, row, change)
     store.note(row["number"], change, "support_level", before=str(before), after=str(level), reason=reason)
     group = policy.support[level].group or row["group_name"] or policy.default_group
@@ -65,10 +65,6 @@ def _next(policy: Policy, level: int) -> int | None:
     return min((one for one in policy.support if one > level), default=None)
 
 
-def _begin(store: TicketStore, row: Row, change: Change) -> Row:
-    return store.tickets.change(row, changed_at=max(change.moment, row["changed_at"]))
-
-
 def diagnose(
     store: TicketStore, policy: Policy, row: Row, change: Change, *, mode: str, appointment_at: datetime | None
 ) -> Row:
@@ -86,7 +82,7 @@ def _note_support(store: TicketStore, policy: Policy, row: Row, change: Change, 
     changed = {name: value for name, value in said.items() if known[name] != value}
     if not changed:
         return row
-    row = _begin(store, row, change)
+    row, change = begun(store, row, change)
     for name, value in changed.items():
         before, after = (None if one is None else str(one) for one in (known[name], value))
         store.note(row["number"], change, name, before=before, after=after)
