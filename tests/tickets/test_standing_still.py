@@ -129,6 +129,8 @@ def test_other_pauses_are_planned_and_applied(
     moves = desk.apply("02 11:00", desk.policy(before, after), number)
     assert [[move.before.is_paused, move.after.is_paused] for move in moves] == [[not runs[0], not runs[1]]]
     assert clock(desk, "02 11:00", number)["state"] == state
+    noted = desk.call("02 11:00", "ticket_changes", number=number)["items"]
+    assert [one["after"] for one in noted if one["field"] == "solution clock"] == [state]
     assert bool([one for one in desk.armed() if "/solution/" in one.key]) is runs[1]
     # A second run finds nothing to do.
     assert desk.apply("02 11:00", desk.policy(), number) == []

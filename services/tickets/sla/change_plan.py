@@ -52,8 +52,13 @@ def _seen(clock: Clock) -> tuple[datetime, int, bool]:
     return clock.due_at, clock.target_s, clock.is_paused
 
 
-def _told_due(clock: Clock) -> str:
-    return clock.due_at.isoformat() + (" paused" if clock.is_paused else "")
+def _note(store: TicketStore, row: Row, change: Change, before: Clock, after: Clock) -> None:
+    """Keep what moved: the due moment, and whether the clock runs."""
+    sides = {"due": (before.due_at.isoformat(), after.due_at.isoformat()), "clock": (before.state, after.state)}
+    for what, (old, new) in sides.items():
+        if old != new:
+            noted = {"before": str(old), "after": str(new), "reason": "policy or calendar changed"}
+            store.note(row["number"], change, f"{after.target} {what}", **noted)
 
 
 def apply(store: TicketStore, policy: Policy, row: Row, now: datetime) -> list[Move]:
@@ -65,8 +70,7 @@ def apply(store: TicketStore, policy: Policy, row: Row, now: datetime) -> list[M
             row = usecases.end(store, policy, row, move.before, change, reason="policy or calendar changed")
             continue
         after = _quiet(policy, row, move.after, now)
-        noted = {"before": _told_due(move.before), "after": _told_due(after)}
-        store.note(row["number"], change, f"{after.target} due", **noted, reason="policy or calendar changed")
+        _note(store, row, change, move.before, after)
         row = usecases.put(store, policy, row, after, change)
         if after.missed_due_at is not None and move.before.missed_due_at is None:
             facts = {"target": after.target, "cycle": after.cycle, "due_at": after.missed_due_at}
