@@ -52,13 +52,17 @@ _SHOWN = [
     "support_level",
     "mail_from",
 ]
+#: The due moments that requesters see; what else is due next is a level of support's own.
+_DUE_TO_REQUESTER = ("due_response_at", "due_next_response_at", "due_solution_at")
 MAX_PAGE = 200
 F = TypeVar("F", bound=msgspec.Struct)
 
 
-def shown(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a ticket as callers see it."""
+def shown(row: Mapping[str, Any], scope: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a ticket as callers of a scope see it."""
     answer = {name: row[name] for name in _SHOWN}
+    if not rules.sees_internal_targets(scope) and row["due_next_at"] not in [row[name] for name in _DUE_TO_REQUESTER]:
+        answer["due_next_at"] = None
     return answer | {"group": row["group_name"], "state_text": rules.state_text(TicketState(row["state"]))}
 
 
@@ -78,19 +82,21 @@ def open_ticket(store: TicketStore, policy: Policy, arguments: Mapping[str, Any]
         source=f"call {actor or ''}",
         externalref=arguments.get("externalref"),
     )
-    return shown(visible(store, number, {"kind": "all"}))
+    return shown(visible(store, number, {"kind": "all"}), scope)
 
 
 def get_ticket(store: TicketStore, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return a ticket. Raises NotFound also when the caller may not see it."""
-    return shown(visible(store, arguments["number"], arguments.get("scope") or {}))
+    scope = arguments.get("scope") or {}
+    return shown(visible(store, arguments["number"], scope), scope)
 
 
 def list_tickets(store: TicketStore, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return a page of the tickets that the caller may see, and the cursor of the next page; see `listing`."""
     limit = min(max(int(arguments.get("limit") or 50), 1), MAX_PAGE)
-    page = store.page_of(arguments.get("scope") or {}, arguments, limit)
-    return {"items": [shown(row) for row in page.rows], "next_cursor": page.next_cursor}
+    scope = arguments.get("scope") or {}
+    page = store.page_of(scope, arguments, limit)
+    return {"items": [shown(row, scope) for row in page.rows], "next_cursor": page.next_cursor}
 
 
 def statistics(store: TicketStore, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -121,7 +127,8 @@ def bring_to(
     said = arguments.get("comment") or arguments.get("reason")
     wish = {"state": state, "comment": said, "solution": arguments.get("solution")}
     request = checked(TicketUpdateRequested, {name: value for name, value in wish.items() if value is not None})
-    return shown(usecases.change_ticket(store, policy, row, request, called(store, actor)))
+    row = usecases.change_ticket(store, policy, row, request, called(store, actor))
+    return shown(row, arguments.get("scope") or {})
 
 
 def comment(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], actor: str | None) -> dict[str, Any]:
@@ -136,7 +143,8 @@ def comment(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], ac
         raise RuleBroken("is empty", field="body")
     checked(TicketUpdateRequested, {"comment": body})
     change = called(store, actor)
-    return shown(usecases.comment_on(store, policy, row, body, change, voice=voice, is_public=is_public))
+    row = usecases.comment_on(store, policy, row, body, change, voice=voice, is_public=is_public)
+    return shown(row, arguments.get("scope") or {})
 
 
 def change(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], actor: str | None) -> dict[str, Any]:
@@ -146,7 +154,8 @@ def change(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], act
     request = checked(TicketUpdateRequested, given)
     if request.state in FINISHED or (request.state is not None and TicketState(row["state"]) in FINISHED):
         raise RuleBroken("is resolved, closed and reopened by the commands for that", field="state")
-    return shown(usecases.change_ticket(store, policy, row, request, called(store, actor)))
+    row = usecases.change_ticket(store, policy, row, request, called(store, actor))
+    return shown(row, arguments.get("scope") or {})
 
 
 def comments(store: TicketStore, arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -62,6 +62,11 @@ def is_visible(ticket: Mapping[str, object], scope: Mapping[str, object]) -> boo
     return False
 
 
+def sees_internal_targets(scope: Mapping[str, object]) -> bool:
+    """Tell whether a caller of this scope may know of the targets of levels of support: no requester does (T4)."""
+    return scope.get("kind") != "own"
+
+
 def state_text(state: TicketState) -> str:
     """Return what people see of a state (T5)."""
     if state in FINISHED:

@@ -12,7 +12,7 @@ import pytest
 from contracts.gateway import PersonChanged
 from eventkit.errors import RuleBroken
 from tests.eventkit.desk import Desk, eventually, reported
-from tests.tickets.rehearsal import Rehearsal
+from tests.tickets.rehearsal import Rehearsal, on
 from tests.tickets.stories import asked, engineer, told, types
 
 SUPPORT = """support:
@@ -112,6 +112,24 @@ def test_a_late_escalation_by_hand_is_a_miss_and_the_only_escalation(rehearsal: 
     assert rehearsal.told("sla.met", target="internal") == []
     assert len(rehearsal.told("sla.breached", target="internal")) == 1
     assert [data["level"] for data in rehearsal.told("ticket.escalated")] == [3]
+
+
+def test_a_requester_is_told_nothing_of_internal_targets(rehearsal: Rehearsal) -> None:
+    number = rehearsal.opened("02 09:00", priority=4)
+    own = {"kind": "own", "person": "E7"}
+
+    def seen(scope: dict[str, Any]) -> tuple[set[str], list[datetime | None]]:
+        clocks = rehearsal.call("02 09:30", "explain_sla", number=number, scope=scope)["clocks"]
+        [listed] = rehearsal.call("02 09:30", "list_tickets", scope=scope)["items"]
+        written = rehearsal.call("02 09:30", "comment_ticket", number=number, body="在", actor="E7", scope=scope)
+        shown = rehearsal.call("02 09:30", "get_ticket", number=number, scope=scope)
+        return {one["target"] for one in clocks}, [one["due_next_at"] for one in (listed, written, shown)]
+
+    assert seen({"kind": "all"}) == ({"first_response", "solution", "internal"}, [on("02 11:00")] * 3)
+    assert seen(own) == ({"first_response", "solution"}, [None] * 3)
+    # What is due to the requester next, they see.
+    urgent = rehearsal.opened("02 09:00", priority=1)
+    assert rehearsal.call("02 09:00", "get_ticket", number=urgent, scope=own)["due_next_at"] == on("02 09:15")
 
 
 def test_who_hands_an_overdue_ticket_to_the_vendor_has_missed_the_solution(

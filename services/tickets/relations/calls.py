@@ -41,7 +41,8 @@ def links(store: TicketStore, arguments: Mapping[str, Any]) -> dict[str, Any]:
 def merge(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], actor: str | None) -> dict[str, Any]:
     """Merge a ticket into another and return it."""
     row, into = _two(store, arguments, "into")
-    return shown(usecases.merge(store, policy, row, into, called(store, actor)))
+    row = usecases.merge(store, policy, row, into, called(store, actor))
+    return shown(row, arguments.get("scope") or {})
 
 
 def watch(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], actor: str | None) -> dict[str, Any]:

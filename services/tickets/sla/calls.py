@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from contracts.tickets import Target
 from services.tickets.business_time.explanation import Span, explain
 from services.tickets.calls import visible
+from services.tickets.rules import sees_internal_targets
 from services.tickets.sla.clock import Clock
 from services.tickets.sla.policy import Policy
 from services.tickets.sla.usecases import clock_of
@@ -22,10 +24,13 @@ MOST_SPANS = 1_000
 def explain_ticket(store: TicketStore, policy: Policy, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return every clock that a ticket had: what it measures, when it is due, and each span that counted or did not.
 
-    Raises NotFound also when the caller may not see the ticket.
+    Internal ones are for the desk. Raises NotFound also when the caller may not see the ticket.
     """
-    row = visible(store, arguments["number"], arguments.get("scope") or {})
+    scope = arguments.get("scope") or {}
+    row = visible(store, arguments["number"], scope)
     clocks = [clock_of(found, policy) for found in store.all_clock_rows(row["number"])]
+    if not sees_internal_targets(scope):
+        clocks = [clock for clock in clocks if clock.target is not Target.INTERNAL]
     return {
         "number": row["number"],
         "level": policy.level_for(row).name,

@@ -29,7 +29,7 @@ def escalate(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], a
     row = usecases.escalate(store, policy, row, change, level=arguments.get("level"), reason=arguments["reason"])
     if said := _vendor(arguments):
         row = usecases.vendor_says(store, policy, row, change, said)
-    return shown(row)
+    return shown(row, arguments.get("scope") or {})
 
 
 def diagnose(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], actor: str | None) -> dict[str, Any]:
