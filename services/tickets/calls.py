@@ -16,7 +16,7 @@ from services.tickets import opening, rules, usecases
 from services.tickets.relations.quick_texts import filled_in
 from services.tickets.rules import FINISHED
 from services.tickets.sla.policy import Policy
-from services.tickets.telling import called
+from services.tickets.telling import Row, called
 
 if TYPE_CHECKING:
     from services.tickets.storage import TicketStore
@@ -122,20 +122,22 @@ def bring_to(
     reopening: bool = False,
 ) -> dict[str, Any]:
     """Respond to, resolve, reopen or close a ticket and return it. Raises RuleBroken for an impossible step."""
-    row = visible(store, arguments["number"], arguments.get("scope") or {})
+    scope = arguments.get("scope") or {}
+    row = visible(store, arguments["number"], scope)
     _check_step(TicketState(row["state"]), state, reopening=reopening)
     said = arguments.get("comment") or arguments.get("reason")
     wish = {"state": state, "comment": said, "solution": arguments.get("solution")}
     request = checked(TicketUpdateRequested, {name: value for name, value in wish.items() if value is not None})
-    row = usecases.change_ticket(store, policy, row, request, called(store, actor))
-    return shown(row, arguments.get("scope") or {})
+    change, voice = called(store, actor), _voice(row, scope, actor)
+    return shown(usecases.change_ticket(store, policy, row, request, change, voice=voice), scope)
 
 
 def comment(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], actor: str | None) -> dict[str, Any]:
-    """Write a comment and return the ticket. Raises RuleBroken for an internal one by its requester."""
-    row = visible(store, arguments["number"], arguments.get("scope") or {})
+    """Write a comment and return the ticket. Raises RuleBroken for an internal one of the requester's side."""
+    scope = arguments.get("scope") or {}
+    row = visible(store, arguments["number"], scope)
     is_public = bool(arguments.get("public", True))
-    voice = Voice.REQUESTER if actor is not None and actor == row["requester"] else Voice.DESK
+    voice = _voice(row, scope, actor)
     if voice is Voice.REQUESTER and not is_public:
         raise RuleBroken("a requester's comment is public", field="public")
     body = filled_in(store, arguments["quick_text"], row) if arguments.get("quick_text") else arguments.get("body")
@@ -144,7 +146,15 @@ def comment(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], ac
     checked(TicketUpdateRequested, {"comment": body})
     change = called(store, actor)
     row = usecases.comment_on(store, policy, row, body, change, voice=voice, is_public=is_public)
-    return shown(row, arguments.get("scope") or {})
+    return shown(row, scope)
+
+
+def _voice(row: Row, scope: Mapping[str, Any], actor: str | None) -> Voice:
+    """Return whose word a caller's is: the desk's when they hold the ticket, or look after a group's or all of them."""
+    if actor is not None and actor == row["requester"]:
+        return Voice.REQUESTER
+    holds = actor is not None and actor == row["assignee"]
+    return Voice.DESK if holds or scope.get("kind") in ("group", "all") else Voice.REQUESTER
 
 
 def change(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], actor: str | None) -> dict[str, Any]:

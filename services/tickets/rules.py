@@ -11,6 +11,8 @@ from contracts.words import TicketState
 BELIEVED_BEFORE = timedelta(hours=24)
 BELIEVED_AFTER = timedelta(seconds=60)
 
+#: The last level of support (T4).
+VENDOR = 4
 FINISHED = frozenset({TicketState.RESOLVED, TicketState.CLOSED})
 AWAITING = frozenset(
     {

@@ -24,7 +24,7 @@ from services.tickets import rules
 from services.tickets.closing.waiting import cycle_of, expect_answer, expect_no_answer
 from services.tickets.duty import usecases as duty
 from services.tickets.relations.children import open_children
-from services.tickets.rules import AWAITING, FINISHED
+from services.tickets.rules import AWAITING, FINISHED, VENDOR
 from services.tickets.sla import usecases as sla
 from services.tickets.sla.policy import Policy
 from services.tickets.telling import Change, Row, begun, tell
@@ -64,17 +64,28 @@ def update_ticket(
     change_ticket(store, policy, row, request, change)
 
 
-def change_ticket(store: TicketStore, policy: Policy, row: Row, request: TicketUpdateRequested, change: Change) -> Row:
+def change_ticket(
+    store: TicketStore,
+    policy: Policy,
+    row: Row,
+    request: TicketUpdateRequested,
+    change: Change,
+    *,
+    voice: Voice | None = None,
+) -> Row:
     """Apply a change: misses up to now first, then fields, priority, holder, comment and state, in this order.
 
-    With a reopening, the comment comes last: the desk is to answer it.
+    With a reopening, the comment comes last: the desk is to answer it. voice: whose word the comment is; None: as what
+    is known of the actor says.
     """
     row, change = begun(store, row, change)
     sla.record_misses(store, policy, row, change)
     row = _change_fields(store, policy, row, request, change)
     row = _change_holder(store, policy, row, request, change)
     reopens = row["state"] in FINISHED and request.state not in (None, TicketState.OTHER, *FINISHED)
-    said = _said(store, row, request, change, reopens=reopens)
+    said = None
+    if request.comment:
+        said = Said(request.comment, voice or _voice(store, row, change.actor), reopens=reopens)
     if said and not reopens:
         row = _comment(store, policy, row, said, change)
     if request.solution is not None:
@@ -85,14 +96,6 @@ def change_ticket(store: TicketStore, policy: Policy, row: Row, request: TicketU
         row = store.tickets.change(row, resolved_by=request.resolved_by)
     row = enter(store, policy, row, request.state, change, said=said)
     return _comment(store, policy, row, said, change) if said and reopens else row
-
-
-def _said(
-    store: TicketStore, row: Row, request: TicketUpdateRequested, change: Change, *, reopens: bool
-) -> Said | None:
-    if not request.comment:
-        return None
-    return Said(request.comment, _voice(store, row, change.actor), reopens=reopens)
 
 
 def refuse(store: TicketStore, policy: Policy, row: Row, change: Change, *, reason: str) -> Row:
@@ -194,7 +197,8 @@ def _heard(store: TicketStore, policy: Policy, row: Row, voice: Voice, change: C
     if voice is Voice.DESK:
         if row["state"] == TicketState.NEW:
             return enter(store, policy, row, TicketState.IN_PROGRESS, change)
-        return sla.desk_answered(store, policy, row, change)
+        answered = _respond if row["responded_at"] is None else sla.desk_answered
+        return answered(store, policy, row, change)
     return row
 
 
@@ -241,7 +245,7 @@ def enter(
         row = sla.begin_support(store, policy, row, change)
         if still_here(store, row["assignee"]) is None:
             row = duty.pass_on(store, policy, row, change, reason="reopened and the holder left")
-    if row["responded_at"] is None and state is not TicketState.NEW:
+    if row["responded_at"] is None and _is_response(row, state):
         row = _respond(store, policy, row, change)
     row = sla.follow_state(store, policy, row, change)
     if state in AWAITING:
@@ -249,6 +253,12 @@ def enter(
     elif before in AWAITING and state not in FINISHED:
         tell(store, TicketResumed, row, policy, change, previous_state=before)
     return _finish(store, policy, row, before, change)
+
+
+def _is_response(row: Row, state: TicketState) -> bool:
+    """Tell whether somebody has taken a ticket up with this state; who only sends it on to the vendor has not."""
+    is_sent_on = state is TicketState.AWAITING_VENDOR and row["support_level"] == VENDOR
+    return state is not TicketState.NEW and not is_sent_on
 
 
 def _finish(store: TicketStore, policy: Policy, row: Row, before: TicketState, change: Change) -> Row:

@@ -220,3 +220,29 @@ def test_the_desk_has_to_answer_a_refusal_in_time(
         call("reopen_ticket", actor="E7", number=number, reason="还是打不开")
     [clock] = [one for one in call("explain_sla", number=number)["clocks"] if one["target"] == "next_response"]
     assert (clock["state"], clock["target_s"]) == ("running", 600)
+
+
+MANAGER = {"kind": "department", "person": "E70", "department": "财务部"}
+HOLDER = {"kind": "own", "person": "E21"}
+
+
+@pytest.mark.parametrize(
+    ("scope", "actor", "state"),
+    [
+        pytest.param(MANAGER, "E70", "new", id="a manager of the requester's department"),
+        pytest.param({"kind": "own", "person": "E7"}, "E7", "new", id="the requester"),
+        pytest.param(HOLDER, "E21", "in_progress", id="whoever holds it"),
+        pytest.param(
+            {"kind": "group", "person": "E22", "groups": ["华东支持组"]}, "E22", "in_progress", id="a colleague"
+        ),
+        pytest.param({"kind": "all"}, "token ops", "in_progress", id="a token for everything"),
+    ],
+)
+def test_only_a_word_of_the_desk_is_a_response(
+    tickets: Desk, call: Any, scope: dict[str, Any], actor: str, state: str
+) -> None:
+    wish = {"requester": "E7", "region": "华东", "department": "财务部", "assignee": "E21"}
+    number = call("open_ticket", title="打不开", **wish)["number"]
+    call("comment_ticket", number=number, body="请尽快", scope=scope, actor=actor)
+    assert call("get_ticket", number=number)["state"] == state
+    assert ("sla.met" in types(tickets)) == (state == "in_progress")

@@ -232,3 +232,27 @@ def test_the_ledger_adds_up_to_the_life_to_the_second(desk: Desk, call: Any) -> 
     for sums in ledger["sums"].values():
         assert sum(sums.values()) == pytest.approx(life_s, abs=1e-3)
     assert set(ledger["sums"]["level"]) == {"2", "3"}
+
+
+AT_THE_VENDORS_BY_ITSELF = SUPPORT.replace(
+    "3: {group: 技术支持组, target: 1h}", "3: {group: 技术支持组, target: 1h, auto: true}"
+)
+
+
+def test_a_ticket_that_went_to_the_vendor_is_answered_by_the_first_word_of_the_desk(
+    desk_under: Callable[..., Desk], calling: Callable[[Desk], Any]
+) -> None:
+    desk = desk_under({"default_group": AT_THE_VENDORS_BY_ITSELF})
+    call = calling(desk)
+    number = call("open_ticket", title="打不开", region="华东", requester="E7")["number"]
+    call("escalate_ticket", number=number, level=3, reason="要看日志")
+    # When nobody has said a word, and the third level's own target is missed
+    with desk.engine.begin() as connection:
+        connection.exec_driver_sql("update eventkit.timer set due_at = now() where key like '%%internal/2'")
+    waiting = eventually(lambda: [one for one in call("list_tickets")["items"] if one["state"] == "awaiting_vendor"])
+    # Then the requester still waits for a first answer
+    assert (waiting[0]["support_level"], waiting[0]["responded_at"]) == (4, None)
+    assert not {"ticket.responded", "sla.met"} & {kind for kind, data in told(desk) if data.get("target") != "internal"}
+    call("comment_ticket", actor="E41", number=number, body="厂商明天来")
+    assert call("get_ticket", number=number)["responded_at"] is not None
+    assert "ticket.responded" in types(desk)

@@ -10,15 +10,13 @@ from contracts.words import TicketState
 from eventkit.errors import RuleBroken
 from services.tickets import usecases
 from services.tickets.duty import usecases as duty
-from services.tickets.rules import FINISHED
+from services.tickets.rules import FINISHED, VENDOR
 from services.tickets.sla import usecases as sla
 from services.tickets.sla.policy import Policy
 from services.tickets.telling import Change, Row, begun, tell
 
 if TYPE_CHECKING:
     from services.tickets.storage import TicketStore
-
-VENDOR = 4
 
 
 def escalate(
