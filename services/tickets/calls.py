@@ -123,7 +123,8 @@ def bring_to(
 ) -> dict[str, Any]:
     """Respond to, resolve, reopen or close a ticket and return it. Raises RuleBroken for an impossible step."""
     scope = arguments.get("scope") or {}
-    row = visible(store, arguments["number"], scope)
+    is_requesters_step = reopening or state is TicketState.CLOSED
+    row = visible(store, arguments["number"], scope) if is_requesters_step else workable(store, arguments)
     _check_step(TicketState(row["state"]), state, reopening=reopening)
     said = arguments.get("comment") or arguments.get("reason")
     wish = {"state": state, "comment": said, "solution": arguments.get("solution")}
@@ -172,8 +173,7 @@ def comments(store: TicketStore, arguments: Mapping[str, Any]) -> dict[str, Any]
     """Return a ticket's comments, oldest first; internal ones only for the desk's people."""
     scope = arguments.get("scope") or {}
     row = visible(store, arguments["number"], scope)
-    own = scope.get("person") is not None and scope.get("person") == row["requester"]
-    return {"items": store.comments_of(row["number"], public_only=own or scope.get("kind") == "own")}
+    return {"items": store.comments_of(row["number"], public_only=rules.is_outsider(row, scope))}
 
 
 def changes(store: TicketStore, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -199,6 +199,15 @@ def visible(store: TicketStore, number: str, scope: Mapping[str, Any]) -> dict[s
     row = store.tickets.get(number)
     if row is None or not rules.is_visible(row, scope):
         raise NotFound(f"no ticket {number}", field="number")
+    return row
+
+
+def workable(store: TicketStore, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the ticket that a caller wants to work on. Raises RuleBroken when they may only see it."""
+    scope = arguments.get("scope") or {}
+    row = visible(store, arguments["number"], scope)
+    if not rules.may_work_on(row, scope):
+        raise RuleBroken("only for whoever holds the ticket", field="number")
     return row
 
 

@@ -69,6 +69,17 @@ def sees_internal_targets(scope: Mapping[str, object]) -> bool:
     return scope.get("kind") != "own"
 
 
+def may_work_on(ticket: Mapping[str, object], scope: Mapping[str, object]) -> bool:
+    """Tell whether a caller who sees a ticket may do the desk's work on it: with their own rights only as assignee."""
+    return scope.get("kind") != "own" or scope.get("person") == ticket["assignee"]
+
+
+def is_outsider(ticket: Mapping[str, object], scope: Mapping[str, object]) -> bool:
+    """Tell whether what the desk keeps to itself is kept from a caller who sees the ticket."""
+    is_requester = scope.get("person") is not None and scope.get("person") == ticket["requester"]
+    return is_requester or not may_work_on(ticket, scope)
+
+
 def state_text(state: TicketState) -> str:
     """Return what people see of a state (T5)."""
     if state in FINISHED:

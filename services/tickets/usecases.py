@@ -154,7 +154,8 @@ def _voice(store: TicketStore, row: Row, actor: str | None) -> Voice:
     if actor == row["requester"]:
         return Voice.REQUESTER
     person = store.people.get(actor)
-    return Voice.DESK if person is not None and person["is_engineer"] else Voice.SYSTEM
+    is_of_desk = actor == row["assignee"] or (person is not None and person["is_engineer"])
+    return Voice.DESK if is_of_desk else Voice.SYSTEM
 
 
 def comment_on(

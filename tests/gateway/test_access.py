@@ -183,6 +183,15 @@ def test_the_scope_goes_with_the_call(door: Door, tickets: Tickets, role: str, k
     assert actor == "E1001"
 
 
+@pytest.mark.parametrize("step", ["respond", "resolve", "escalate"])
+def test_a_requester_who_is_a_key_user_works_on_their_own_tickets_only(door: Door, tickets: Tickets, step: str) -> None:
+    path = f"/v1/tickets/{{number}}/{step}"
+    assert send(door, "POST", path, door.token("requester")) == 200
+    [(method, arguments, _)] = tickets.asked
+    assert (method, arguments["scope"]["kind"]) == (f"{step}_ticket", "own")
+    assert send(door, "POST", path, door.token("manager")) == 403
+
+
 @pytest.mark.parametrize(
     ("role", "lacks"),
     [("requester", {"person": None}), ("engineer", {"groups": []}), ("manager", {"department": None})],

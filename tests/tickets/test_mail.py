@@ -94,6 +94,14 @@ def test_an_engineers_reply_is_the_desks_response(desk: Desk, call: Any, number:
     assert comment["actor"] == "E21"
 
 
+def test_a_reply_of_whoever_holds_the_ticket_is_the_desks_response(desk: Desk, call: Any, number: str) -> None:
+    # A key user is no engineer.
+    call("change_ticket", number=number, assignee="E8")
+    desk.publish(reply(number, "e8@x.invalid"))
+    eventually(lambda: "ticket.responded" in types(desk))
+    assert [one["actor"] for one in call("ticket_comments", number=number)["items"]] == ["E8"]
+
+
 @pytest.mark.parametrize("address", ["e8@x.invalid", "stranger@x.invalid"])
 def test_anybody_elses_reply_is_a_ticket_of_its_own(desk: Desk, call: Any, number: str, address: str) -> None:
     desk.publish(reply(number, address, attachments=(FILE,)))

@@ -256,3 +256,39 @@ def test_a_ticket_that_went_to_the_vendor_is_answered_by_the_first_word_of_the_d
     call("comment_ticket", actor="E41", number=number, body="厂商明天来")
     assert call("get_ticket", number=number)["responded_at"] is not None
     assert "ticket.responded" in types(desk)
+
+
+KEY_USER = {"kind": "own", "person": "E71", "groups": [], "department": "财务部"}
+REQUESTER = {"kind": "own", "person": "E7", "groups": [], "department": "财务部"}
+STEPS: dict[str, dict[str, Any]] = {
+    "respond_ticket": {},
+    "resolve_ticket": {"solution": "重启"},
+    "escalate_ticket": {"reason": "不会"},
+    "diagnose_ticket": {"mode": "remote"},
+    "note_vendor": {"vendor_number": "V-77"},
+}
+
+
+@pytest.fixture
+def with_key_user(desk: Desk, call: Any) -> str:
+    """A ticket of E7 that key user E71 has, who is no engineer and in no group."""
+    data = PersonChanged(employee_number="E71", version=1, name="小王", roles=("key_user",), department="财务部")
+    desk.publish(reported(data, "E71"))
+    eventually(lambda: desk.one("select count(*) from person where is_key_user") == 1)
+    return str(call("open_ticket", title="打不开", region="华东", department="财务部", requester="E7")["number"])
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_key_user_works_on_what_they_hold_with_a_requesters_right(call: Any, with_key_user: str, step: str) -> None:
+    with pytest.raises(RuleBroken, match="whoever holds"):
+        call(step, actor="E7", number=with_key_user, scope=REQUESTER, **STEPS[step])
+    call(step, actor="E71", number=with_key_user, scope=KEY_USER, **STEPS[step])
+
+
+def test_a_key_users_word_is_the_desks(desk: Desk, call: Any, with_key_user: str) -> None:
+    call("comment_ticket", actor="E71", number=with_key_user, scope=KEY_USER, body="要问专家", public=False)
+    call("comment_ticket", actor="E71", number=with_key_user, scope=KEY_USER, body="请重启")
+    assert "ticket.responded" in types(desk)
+    read = {who["person"]: call("ticket_comments", number=with_key_user, scope=who) for who in (KEY_USER, REQUESTER)}
+    assert [one["body"] for one in read["E71"]["items"]] == ["要问专家", "请重启"]
+    assert [one["body"] for one in read["E7"]["items"]] == ["请重启"]

@@ -77,8 +77,8 @@ class TicketUpdateRequested(Fact):
 
     The ticket is found by `number`, else by the event's `externalref` within the same source.
     A field that is absent stays as it is; `unassigned` says that nobody holds the ticket now, `ungrouped` no group.
-    `mail_from`: the comment came by mail from this address. It counts when the sender is the ticket's requester or an
-    engineer; from anybody else, and without such a ticket, it becomes a ticket of its own, called `title`.
+    `mail_from`: the comment came by mail from this address. It counts when the sender is the ticket's requester, its
+    holder or an engineer; from anybody else, and without such a ticket, it becomes a ticket of its own, called `title`.
     """
 
     TYPE: ClassVar[str] = "liaison.ticket.update_requested.v1"

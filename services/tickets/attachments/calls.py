@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from contracts.gateway import AttachedFile
 from eventkit.errors import NotFound, RuleBroken
-from services.tickets import calls
+from services.tickets import calls, rules
 from services.tickets.attachments.usecases import Level, keep
 from services.tickets.telling import Row, begun, called
 
@@ -25,7 +25,7 @@ def add_attachment(store: TicketStore, arguments: Mapping[str, Any], actor: str 
     row = calls.visible(store, arguments["number"], scope)
     file = calls.checked(AttachedFile, arguments)
     level = Level(arguments.get("level", Level.PUBLIC))
-    if level is Level.INTERNAL and _is_outsider(row, scope):
+    if level is Level.INTERNAL and rules.is_outsider(row, scope):
         raise RuleBroken("a requester's attachment is public", field="level")
     if len(store.attachments.of_ticket(row["number"])) >= MAX_FILES:
         raise RuleBroken(f"a ticket has at most {MAX_FILES} attachments", field="number")
@@ -52,12 +52,7 @@ def get_attachment(store: TicketStore, arguments: Mapping[str, Any]) -> dict[str
 
 
 def _may_see(found: Row, ticket: Row, scope: Mapping[str, Any]) -> bool:
-    return found["level"] == Level.PUBLIC or not _is_outsider(ticket, scope)
-
-
-def _is_outsider(ticket: Row, scope: Mapping[str, Any]) -> bool:
-    own = scope.get("person") is not None and scope.get("person") == ticket["requester"]
-    return own or scope.get("kind") == "own"
+    return found["level"] == Level.PUBLIC or not rules.is_outsider(ticket, scope)
 
 
 def _shown(row: Row) -> dict[str, Any]:

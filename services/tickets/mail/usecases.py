@@ -54,7 +54,7 @@ def take_reply(
     source: str,
     externalref: str | None,
 ) -> str:
-    """Write a comment for the ticket's requester or an engineer; anybody else's words are a ticket of their own."""
+    """Write a comment for the requester, the holder or an engineer; anybody else's words are a ticket of their own."""
     sender = store.senders.person_at(request.mail_from or "")
     row = store.tickets.get(request.number) if request.number else None
     if row is None or sender is None or not _may_write(row, sender):
@@ -89,4 +89,4 @@ def _living(store: TicketStore, row: Row) -> Row:
 
 
 def _may_write(row: Row, sender: Row) -> bool:
-    return bool(sender["employee_number"] == row["requester"] or sender["is_engineer"])
+    return bool(sender["employee_number"] in (row["requester"], row["assignee"]) or sender["is_engineer"])

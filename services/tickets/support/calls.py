@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from eventkit.errors import RuleBroken
-from services.tickets.calls import shown, visible
+from services.tickets.calls import shown, visible, workable
 from services.tickets.sla.policy import Policy
 from services.tickets.support import usecases
 from services.tickets.support.ledger import Holding, holdings
@@ -24,7 +24,7 @@ _VENDOR = ("vendor", "vendor_number", "promised_at", "root_cause")
 
 def escalate(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], actor: str | None) -> dict[str, Any]:
     """Bring a ticket to a higher level; with `vendor` and its fields when it goes to the vendor."""
-    row = visible(store, arguments["number"], arguments.get("scope") or {})
+    row = workable(store, arguments)
     change = called(store, actor)
     row = usecases.escalate(store, policy, row, change, level=arguments.get("level"), reason=arguments["reason"])
     if said := _vendor(arguments):
@@ -37,7 +37,7 @@ def diagnose(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], a
 
     Raises RuleBroken for an unknown mode, for on site without an appointment, and for an appointment that is over.
     """
-    row = visible(store, arguments["number"], arguments.get("scope") or {})
+    row = workable(store, arguments)
     if arguments["mode"] not in _MODES:
         raise RuleBroken(f"is not one of {', '.join(_MODES)}", field="mode")
     at = _moment(arguments.get("appointment_at"), "appointment_at")
@@ -52,7 +52,7 @@ def diagnose(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], a
 
 def note_vendor(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], actor: str | None) -> dict[str, Any]:
     """Note what the vendor says."""
-    row = visible(store, arguments["number"], arguments.get("scope") or {})
+    row = workable(store, arguments)
     change = called(store, actor)
     usecases.vendor_says(store, policy, row, change, _vendor(arguments))
     return support_of(store, arguments)
