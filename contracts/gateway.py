@@ -29,8 +29,9 @@ class TicketRequested(Fact, frozen=True, kw_only=True):
     """Somebody needs help: the request for a ticket (T1).
 
     The event's `externalref` is the requester's own key: a second request with it is an occurrence of the first. A
-    second one with the same `fingerprint` is one too, as long as the first is open. `request_type` has `fields` of its
-    own. `secrecy` absent: as the type has it, else internal.
+    second one from the same source with the same `fingerprint` is one too, as long as the first is open; whoever else
+    asks watches the ticket then. `request_type` has `fields` of its own. `secrecy` absent: as the type has it, else
+    internal.
     `mail_from`: the address of a mail's sender, by which the requester is found.
     """
 

@@ -126,11 +126,13 @@ class Rows:
         before, after = self._rows[key], {**row, **values}
         columns = set(self._changed.get(key, ()))
         self._rows[key] = after
+        self._look_up_as(key, row, after)
         if key not in self._added:
             self._changed[key] = columns | values.keys()
 
         def undo() -> None:
             self._rows[key] = before
+            self._look_up_as(key, after, row)
             if columns:
                 self._changed[key] = columns
             else:
@@ -138,6 +140,13 @@ class Rows:
 
         self._work.on_undo(undo)
         return after
+
+    def _look_up_as(self, key: Key, before: Row, after: Row) -> None:
+        """Have a row found by the values that it has now, and no longer by those that it had."""
+        for column, known in self._lookups.items():
+            if before[column] != after[column]:
+                known.pop(before[column], None)
+                known[after[column]] = key
 
     def remove(self, row: Row) -> None:
         """Delete a row that was loaded."""
@@ -153,16 +162,17 @@ class Rows:
         self._work.on_undo(undo)
 
     def flush(self, connection: Connection) -> None:
-        """Write what was collected: one statement for the new rows, one for each set of changed columns."""
-        if self._added:
-            bulk.insert_rows(connection, self.table, [row for key in self._added if (row := self._rows[key])])
-        if self._appended:
-            bulk.insert_rows(connection, self.table, self._appended)
+        """Write what was collected: one statement for each set of changed columns, one for the new rows."""
+        # First what is changed: a new row may have a unique value that another has just given up.
         if self._changed:
             kept = {key: row for key in self._changed if (row := self._rows[key]) is not None}
             named = {key: [*self._key, *self._changed[key]] for key in kept}
             changed = [{name: row[name] for name in named[key]} for key, row in kept.items()]
             bulk.update_rows(connection, self.table, changed)
+        if self._added:
+            bulk.insert_rows(connection, self.table, [row for key in self._added if (row := self._rows[key])])
+        if self._appended:
+            bulk.insert_rows(connection, self.table, self._appended)
         if self._removed:
             bulk.delete_rows(connection, self.table, [dict(zip(self._key, key, strict=True)) for key in self._removed])
 

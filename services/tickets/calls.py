@@ -124,7 +124,7 @@ def bring_to(
     """Respond to, resolve, reopen or close a ticket and return it. Raises RuleBroken for an impossible step."""
     scope = arguments.get("scope") or {}
     is_requesters_step = reopening or state is TicketState.CLOSED
-    row = visible(store, arguments["number"], scope) if is_requesters_step else workable(store, arguments)
+    row = within(store, arguments["number"], scope) if is_requesters_step else workable(store, arguments)
     _check_step(TicketState(row["state"]), state, reopening=reopening)
     said = arguments.get("comment") or arguments.get("reason")
     wish = {"state": state, "comment": said, "solution": arguments.get("solution")}
@@ -134,13 +134,13 @@ def bring_to(
 
 
 def comment(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], actor: str | None) -> dict[str, Any]:
-    """Write a comment and return the ticket. Raises RuleBroken for an internal one of the requester's side."""
+    """Write a comment and return the ticket. Raises RuleBroken for an internal one that is not the desk's."""
     scope = arguments.get("scope") or {}
     row = visible(store, arguments["number"], scope)
     is_public = bool(arguments.get("public", True))
     voice = _voice(row, scope, actor)
-    if voice is Voice.REQUESTER and not is_public:
-        raise RuleBroken("a requester's comment is public", field="public")
+    if voice is not Voice.DESK and not is_public:
+        raise RuleBroken("only the desk's comments may be internal", field="public")
     body = filled_in(store, arguments["quick_text"], row) if arguments.get("quick_text") else arguments.get("body")
     if not body:
         raise RuleBroken("is empty", field="body")
@@ -151,16 +151,21 @@ def comment(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], ac
 
 
 def _voice(row: Row, scope: Mapping[str, Any], actor: str | None) -> Voice:
-    """Return whose word a caller's is: the desk's when they hold the ticket, or look after a group's or all of them."""
+    """Return whose word a caller's is: the desk's when they hold the ticket, or look after a group's or all of them.
+
+    What somebody says who only watches starts and stops nothing.
+    """
     if actor is not None and actor == row["requester"]:
         return Voice.REQUESTER
+    if not rules.is_within(row, scope):
+        return Voice.SYSTEM
     holds = actor is not None and actor == row["assignee"]
     return Voice.DESK if holds or scope.get("kind") in ("group", "all") else Voice.REQUESTER
 
 
 def change(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], actor: str | None) -> dict[str, Any]:
     """Change a ticket's fields, holder or state, and return it. Raises RuleBroken naming the field."""
-    row = visible(store, arguments["number"], arguments.get("scope") or {})
+    row = within(store, arguments["number"], arguments.get("scope") or {})
     given = {name: value for name, value in arguments.items() if name not in ("scope", "number")}
     request = checked(TicketUpdateRequested, given)
     if request.state in FINISHED or (request.state is not None and TicketState(row["state"]) in FINISHED):
@@ -203,11 +208,19 @@ def visible(store: TicketStore, number: str, scope: Mapping[str, Any]) -> dict[s
 
 
 def workable(store: TicketStore, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the ticket that a caller wants to work on. Raises RuleBroken when they may only see it."""
+    """Return the ticket that a caller wants to do the desk's work on. Raises RuleBroken when they may not."""
     scope = arguments.get("scope") or {}
-    row = visible(store, arguments["number"], scope)
+    row = within(store, arguments["number"], scope)
     if not rules.may_work_on(row, scope):
         raise RuleBroken("only for whoever holds the ticket", field="number")
+    return row
+
+
+def within(store: TicketStore, number: str, scope: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a ticket that a caller may change. Raises NotFound, and RuleBroken for one that they only watch."""
+    row = visible(store, number, scope)
+    if not rules.is_within(row, scope):
+        raise RuleBroken("who only watches a ticket does not change it", field="number")
     return row
 
 

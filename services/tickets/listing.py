@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, or_, select, text, tuple_
 
+from contracts.words import Secrecy
 from eventkit.errors import RuleBroken
 from services.tickets.tables import OPEN, ticket
 
@@ -51,7 +52,7 @@ def page_of(
     arguments: `filters`, `view`, `sort` and `cursor` as a caller gives them. Raises RuleBroken naming what is wrong.
     """
     order = _word(Order, arguments.get("sort") or Order.NUMBER, "sort")
-    statement = select(ticket).where(scope_condition(scope), *_conditions(arguments.get("filters") or {}))
+    statement = select(ticket).where(visible_condition(scope), *_conditions(arguments.get("filters") or {}))
     if arguments.get("view"):
         statement = statement.where(*_view(_word(View, arguments["view"], "view"), scope, now))
     statement = _ordered(statement, order, arguments.get("cursor")).limit(limit + 1)
@@ -124,8 +125,16 @@ def _escaped(pattern: str) -> str:
     return pattern.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
-def scope_condition(scope: Mapping[str, Any]) -> Any:
+def visible_condition(scope: Mapping[str, Any]) -> Any:
     """The same rule as `rules.is_visible`, for the database; a test compares the two."""
+    if scope.get("kind") not in ("own", "group") or not scope.get("person"):
+        return scope_condition(scope)
+    watched = and_(ticket.c.watchers.contains([scope["person"]]), ticket.c.secrecy != Secrecy.SENSITIVE)
+    return or_(scope_condition(scope), watched)
+
+
+def scope_condition(scope: Mapping[str, Any]) -> Any:
+    """The same rule as `rules.is_within`, for the database."""
     person_is = scope.get("person")
     mine = or_(ticket.c.requester == person_is, ticket.c.assignee == person_is) if person_is else text("false")
     match scope.get("kind"):

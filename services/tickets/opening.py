@@ -10,6 +10,7 @@ from contracts.words import Secrecy, TicketState
 from eventkit.errors import RuleBroken
 from services.tickets import rules
 from services.tickets.duty import usecases as duty
+from services.tickets.relations.usecases import MOST_WATCHERS, watch
 from services.tickets.request_types import RequestType, checked_fields
 from services.tickets.sla import usecases as sla
 from services.tickets.sla.policy import Policy
@@ -56,16 +57,12 @@ def open_ticket(
 ) -> str:
     """Open a ticket and return its number; a second request for the same thing is an occurrence (T1).
 
-    The same thing: the same externalref, or while the ticket is open the same fingerprint. Raises RuleBroken naming
-    the field when the request does not fit its type.
+    The same thing: the same externalref, or while the ticket is open the same fingerprint by the same way in, whoever
+    asks. Raises RuleBroken naming the field when the request does not fit its type.
     """
-    known = store.ticket_of(request_key(source, externalref))
-    if known is None:
-        known = store.open_ticket_with(request_key(source, request.fingerprint))
+    known = store.ticket_of(request_key(source, externalref)) or _same_thing(store, request, change)
     if known is not None:
-        row = store.tickets.change(known, occurrences=known["occurrences"] + 1)
-        tell(store, TicketChanged, row, policy, change, changed=("occurrences",), occurrences=row["occurrences"])
-        return str(row["number"])
+        return _count_again(store, policy, known, request, change)
     row = _new_ticket(store, policy, request, change, source, externalref)
     row = sla.open_clocks(store, policy, row, change)
     if not change.history:
@@ -77,6 +74,24 @@ def open_ticket(
     tell(store, TicketOpened, row, policy, change, alarm=kind is not None and kind.alarm)
     if request.state not in (TicketState.NEW, TicketState.OTHER):
         row = enter(store, policy, row, request.state, change)
+    return str(row["number"])
+
+
+def _same_thing(store: TicketStore, request: TicketRequested, change: Change) -> Row | None:
+    """Return the open ticket about what is asked for; a sensitive one of somebody else is not shown like that (S6)."""
+    row = store.open_ticket_with(request_key(change.via, request.fingerprint))
+    if row is not None and row["secrecy"] == Secrecy.SENSITIVE and row["requester"] != request.requester:
+        return None
+    return row
+
+
+def _count_again(store: TicketStore, policy: Policy, known: Row, request: TicketRequested, change: Change) -> str:
+    """Count another request for what a ticket is about; whoever else asks watches it from now on."""
+    row = store.tickets.change(known, occurrences=known["occurrences"] + 1)
+    tell(store, TicketChanged, row, policy, change, changed=("occurrences",), occurrences=row["occurrences"])
+    other = request.requester if request.requester != row["requester"] and not change.history else None
+    if other and len(row["watchers"]) < MOST_WATCHERS:
+        watch(store, policy, row, other, change)
     return str(row["number"])
 
 
@@ -122,6 +137,7 @@ def _new_ticket(
     requester = _requester(store, request)
     group = request.group if change.history else group_of(store, policy, request)
     assignee = request.assignee if change.history else still_here(store, request.assignee)
+    fingerprint = request_key(change.via, request.fingerprint)
     store.duty.moved(None, assignee)
     return store.tickets.add(
         number=rules.ticket_number(change.moment.year, store.next_number()),
@@ -142,8 +158,8 @@ def _new_ticket(
         history=change.history,
         fields=dict(request.fields),
         secrecy=str(request.secrecy or kind.secrecy or Secrecy.INTERNAL),
-        fingerprint=request_key(source, request.fingerprint),
-        open_fingerprint=request_key(source, request.fingerprint),
+        fingerprint=fingerprint,
+        open_fingerprint=store.unclaimed(fingerprint),
         **{name: getattr(request, name) for name in _TAKEN_OVER},
         **FRESH,
     )

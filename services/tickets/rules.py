@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from contracts.words import TicketState
+from contracts.words import Secrecy, TicketState
 
 #: A live event's own time is believed when it lies this close to its arrival (design: the event).
 BELIEVED_BEFORE = timedelta(hours=24)
@@ -49,7 +49,15 @@ def believed_moment(time: datetime, arrived_at: datetime, *, history: bool) -> d
 
 
 def is_visible(ticket: Mapping[str, object], scope: Mapping[str, object]) -> bool:
-    """Tell whether a caller of this scope may see the ticket; an unknown scope sees nothing (deny by default)."""
+    """Tell whether a caller of this scope may see the ticket: it is within, or watched and not sensitive."""
+    watchers = ticket["watchers"]
+    watches = isinstance(watchers, list | tuple) and scope.get("person") in watchers
+    shown = watches and scope.get("kind") in ("own", "group") and ticket["secrecy"] != Secrecy.SENSITIVE
+    return shown or is_within(ticket, scope)
+
+
+def is_within(ticket: Mapping[str, object], scope: Mapping[str, object]) -> bool:
+    """Tell whether a caller's scope holds the ticket; an unknown scope holds nothing (deny by default)."""
     kind = scope.get("kind")
     person, groups = scope.get("person"), scope.get("groups") or ()
     if kind == "all":
@@ -70,8 +78,8 @@ def sees_internal_targets(scope: Mapping[str, object]) -> bool:
 
 
 def may_work_on(ticket: Mapping[str, object], scope: Mapping[str, object]) -> bool:
-    """Tell whether a caller who sees a ticket may do the desk's work on it: with their own rights only as assignee."""
-    return scope.get("kind") != "own" or scope.get("person") == ticket["assignee"]
+    """Tell whether a caller may do the desk's work on a ticket of theirs: with their own rights only as assignee."""
+    return is_within(ticket, scope) and (scope.get("kind") != "own" or scope.get("person") == ticket["assignee"])
 
 
 def is_outsider(ticket: Mapping[str, object], scope: Mapping[str, object]) -> bool:

@@ -99,6 +99,10 @@ class TicketStore:
         """Return the open ticket of an earlier request with this fingerprint."""
         return self.tickets.get(fingerprint, column="open_fingerprint") if fingerprint else None
 
+    def unclaimed(self, fingerprint: str | None) -> str | None:
+        """Return a fingerprint unless an open ticket has it: one ticket counts what comes with it."""
+        return None if self.open_ticket_with(fingerprint) else fingerprint
+
     def clock_rows(self, row: Row) -> list[Row]:
         """Return the clocks of the ticket's present cycles, as they are stored."""
         return [found for one in _clock_ids(row) if (found := self._clocks.get(one)) is not None]

@@ -71,7 +71,7 @@ ticket = Table(
     Column("fields", JSONB, nullable=False),
     Column("secrecy", Text, nullable=False, comment="S6: public, internal or sensitive"),
     Column("watchers", ARRAY(Text), nullable=False),
-    Column("fingerprint", Text, comment="source and fingerprint of the request"),
+    Column("fingerprint", Text, comment="from where a request came, and its fingerprint"),
     Column(
         "open_fingerprint",
         Text,
@@ -89,6 +89,7 @@ ticket = Table(
     Index("ticket_by_opening", "opened_at"),
     Index("ticket_waiting", "group_name", postgresql_where=text("waits")),
     Index("ticket_by_requester", "requester", "number"),
+    Index("ticket_by_watcher", "watchers", postgresql_using="gin"),
     Index("ticket_by_group", "group_name", "number"),
     Index("ticket_by_department", "department", "number"),
 )

@@ -312,7 +312,14 @@ def _reopen(store: TicketStore, policy: Policy, row: Row, change: Change, said: 
     """Start the next cycle; what its solution clock is given, the service level says."""
     store.duty.moved(None, row["assignee"])
     count = row["reopen_count"] + 1
-    row = store.tickets.change(row, reopen_count=count, resolved_at=None, resolved_by=None, closed_at=None)
+    row = store.tickets.change(
+        row,
+        reopen_count=count,
+        resolved_at=None,
+        resolved_by=None,
+        closed_at=None,
+        open_fingerprint=store.unclaimed(row["fingerprint"]),
+    )
     row = sla.reopened(store, policy, row, change)
     reason = said.body if said else ""
     tell(store, TicketReopened, row, policy, change, reopened_at=change.moment, reopen_count=count, reason=reason)

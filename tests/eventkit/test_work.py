@@ -56,6 +56,28 @@ def test_what_was_added_is_found_again_before_it_is_written(work: Work) -> None:
     assert found["name"] == "c"
 
 
+def test_a_changed_row_is_found_by_what_it_has_now_and_by_what_it_had_again_when_that_is_undone(work: Work) -> None:
+    rows = work.rows(thing)
+    first = rows.get("t-a", column="tag")
+    assert rows.get("t-new", column="tag") is None
+    mark = work.mark()
+    rows.change(first, tag="t-new")
+    assert rows.get("t-a", column="tag") is None
+    assert rows.get("t-new", column="tag") == {"name": "a", "tag": "t-new", "size": 1}
+    work.undo(mark)
+    assert rows.get("t-new", column="tag") is None
+    assert rows.get("t-a", column="tag") == first
+
+
+def test_a_new_row_may_have_what_another_gave_up_in_the_same_transaction(work: Work) -> None:
+    work.connection.execute(text("create unique index on thing (tag)"))
+    rows = work.rows(thing)
+    rows.change(rows.get("t-a", column="tag"), tag=None)
+    rows.add(name="c", tag="t-a", size=3)
+    work.flush()
+    assert ("c", "t-a", 3) in stored(work)
+
+
 def test_undo_takes_back_what_came_after_the_mark_and_nothing_before_it(work: Work) -> None:
     rows, lines = work.rows(thing), work.rows(line)
     rows.change(rows.get("a"), size=5)

@@ -103,7 +103,12 @@ def test_what_is_wrong_is_named(shelf: Any, arguments: dict[str, Any], field: st
     ],
 )
 def test_a_list_shows_exactly_the_tickets_that_may_be_seen_one_by_one(
-    shelf: Any, tickets: Desk, scope: dict[str, Any]
+    shelf: Any, call: Any, tickets: Desk, scope: dict[str, Any]
 ) -> None:
+    # Somebody watches a ticket of another group, and a sensitive one.
+    others = {one["title"]: one["number"] for one in call("list_tickets")["items"]}
+    for title in ("别的组", "没人管"):
+        call("watch_ticket", number=others[title], person="E21")
+    call("change_ticket", number=others["没人管"], secrecy="sensitive")
     visible = {row.title for row in tickets.rows("select * from ticket") if rules.is_visible(row._asdict(), scope)}
     assert set(shelf(scope=scope)) == visible

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from contracts.words import Secrecy
+from contracts.words import Secrecy, TicketState
+from eventkit import partitions, topology
 from eventkit.errors import RuleBroken
+from services.tickets.storage import TicketStore
 from tests.eventkit.desk import Desk, eventually
-from tests.tickets.stories import asked, told, types
+from tests.tickets.stories import asked, told, types, update
 
 TYPES = """request_types:
   data_leak: {title: 数据泄露报告, group: 信息安全组, priority: 1, secrecy: sensitive, alarm: true,
@@ -81,24 +84,96 @@ def test_raising_the_level_later_keeps_texts_from_then_on(tickets: Desk, call: A
     assert told(tickets)[-1][1]["title"] == f"敏感工单 {number}"
 
 
-def test_fifty_requests_for_the_same_thing_at_once_are_one_ticket_with_fifty_occurrences(
-    tickets: Desk, call: Any
-) -> None:
-    # Given fifty events of one fingerprint on subjects of their own, and fifty calls at the same time
-    tickets.publish(*[asked(f"MON-{n}", fingerprint="disk-full/db-7", title="磁盘满") for n in range(25)])
-    callers = [
-        threading.Thread(
-            target=call, args=("open_ticket",), kwargs={"title": "磁盘满", "fingerprint": "disk-full/db-7"}
-        )
-        for _ in range(25)
-    ]
-    for caller in callers:
-        caller.start()
-    for caller in callers:
-        caller.join()
-    # Then each source has one ticket: events of one publisher, calls of one caller
+@pytest.fixture
+def in_two_partitions(tickets: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """A desk whose two consumers have both looked for the tickets of their first events before either writes any."""
+    for parts in topology.partition_parts(
+        tickets.definition.name, topology.handled_types(tickets.definition), generation=1, partitions=2
+    ):
+        for part in parts:
+            tickets.admin.declare(part)
+    with tickets.engine.begin() as connection:
+        partitions.advance(connection, generation=1, partitions=2)
+    both, came, preload = threading.Barrier(2), set[int](), TicketStore.preload
+
+    def look(store: TicketStore, **wanted: Any) -> None:
+        preload(store, **wanted)
+        if threading.get_ident() not in came:
+            came.add(threading.get_ident())
+            both.wait(timeout=30)
+
+    monkeypatch.setattr(TicketStore, "preload", look)
+    return tickets
+
+
+def test_fifty_events_for_the_same_thing_at_once_are_one_ticket_with_fifty_occurrences(in_two_partitions: Desk) -> None:
+    tickets = in_two_partitions
+    tickets.publish(*[asked(f"MON-{n}", fingerprint="disk-full/db-7", title="磁盘满") for n in range(50)])
+    tickets.start()
     eventually(lambda: tickets.one("select sum(occurrences) from ticket") == 50)
-    assert [row.occurrences for row in tickets.rows("select occurrences from ticket")] == [25, 25]
+    assert tickets.one("select count(*) from ticket") == 1
+    assert (types(tickets).count("ticket.opened"), types(tickets).count("ticket.changed")) == (1, 49)
+    assert tickets.one("select count(*) from eventkit.held_event") == 0
+
+
+def test_fifty_calls_for_the_same_thing_at_once_are_one_ticket_whoever_asks(tickets: Desk, call: Any) -> None:
+    wish = {"title": "磁盘满", "fingerprint": "disk-full/db-7"}
+    with ThreadPoolExecutor(10) as callers:
+        opened = list(callers.map(lambda n: call("open_ticket", actor=f"E{n}", requester=f"E{n}", **wish), range(50)))
+    assert len({one["number"] for one in opened}) == 1
+    [row] = tickets.rows("select occurrences, requester, watchers from ticket")
+    assert row.occurrences == 50
+    assert {row.requester, *row.watchers} == {f"E{n}" for n in range(50)}
+
+
+def test_who_asks_for_the_same_thing_again_sees_the_ticket_and_cannot_end_it(tickets: Desk, call: Any) -> None:
+    first, second = ({"kind": "own", "person": person} for person in ("E7", "E8"))
+    wish = {"title": "磁盘满", "fingerprint": "disk-full/db-7"}
+    number = call("open_ticket", actor="E7", scope=first, **wish)["number"]
+    assert call("open_ticket", actor="E8", scope=second, **wish)["number"] == number
+    assert call("get_ticket", number=number, scope=second)["occurrences"] == 2
+    assert [one["number"] for one in call("list_tickets", scope=second)["items"]] == [number]
+    # A word of theirs is no answer of the desk's, and the ticket stays in the hands of who asked first.
+    call("comment_ticket", actor="E8", number=number, body="我这里也是", scope=second)
+    assert "ticket.responded" not in types(tickets)
+    call("resolve_ticket", number=number, solution="清理")
+    with pytest.raises(RuleBroken, match="only watches"):
+        call("close_ticket", actor="E8", number=number, scope=second)
+
+
+def test_a_sensitive_ticket_is_shown_to_nobody_who_asks_for_the_same_thing(tickets: Desk, call: Any) -> None:
+    wish = {"title": "外泄", "request_type": "data_leak", "fields": {"system": "CRM"}, "fingerprint": "leak/crm"}
+    numbers = [call("open_ticket", actor=one, requester=one, **wish)["number"] for one in ("E7", "E8", "E7")]
+    assert numbers[0] == numbers[2] != numbers[1]
+    assert [row.watchers for row in tickets.rows("select watchers from ticket")] == [[], []]
+
+
+def test_a_reopened_ticket_counts_the_same_thing_again(call: Any) -> None:
+    wish = {"title": "磁盘满", "fingerprint": "disk-full/db-7"}
+    number = call("open_ticket", **wish)["number"]
+    call("resolve_ticket", number=number, solution="清理")
+    call("reopen_ticket", number=number, reason="又满了")
+    assert call("open_ticket", **wish)["number"] == number
+
+
+def test_a_reopened_ticket_leaves_the_same_thing_to_the_ticket_that_counts_it_now(call: Any) -> None:
+    wish = {"title": "磁盘满", "fingerprint": "disk-full/db-7"}
+    first = call("open_ticket", **wish)["number"]
+    call("resolve_ticket", number=first, solution="清理")
+    second = call("open_ticket", **wish)["number"]
+    call("reopen_ticket", number=first, reason="又满了")
+    assert call("open_ticket", **wish)["number"] == second
+
+
+def test_what_is_solved_and_asked_for_again_in_one_batch_is_a_new_ticket(tickets: Desk) -> None:
+    tickets.publish(
+        asked("MON-1", fingerprint="disk-full/db-7"),
+        update("MON-1", 2, state=TicketState.RESOLVED),
+        asked("MON-2", fingerprint="disk-full/db-7"),
+    )
+    tickets.start()
+    eventually(lambda: tickets.one("select count(*) from eventkit.inbox where state = 'handled'") == 3)
+    assert [row.occurrences for row in tickets.rows("select occurrences from ticket")] == [1, 1]
 
 
 def test_once_it_is_solved_the_same_thing_is_a_new_ticket(tickets: Desk, call: Any) -> None:

@@ -68,7 +68,16 @@ def test_when_an_event_counts(time: datetime, history: bool, believed: bool) -> 
 )
 def test_who_sees_a_ticket(scope: dict[str, object], visible: bool) -> None:
     ticket = {"requester": "E7", "assignee": "E8", "group_name": "华东支持组", "department": "财务部"}
-    assert rules.is_visible(ticket, scope) is visible
+    assert rules.is_visible(ticket | {"watchers": ["E6"], "secrecy": "internal"}, scope) is visible
+
+
+@pytest.mark.parametrize("kind", ["own", "group"])
+def test_who_watches_a_ticket_sees_it_and_changes_nothing_unless_it_is_sensitive(kind: str) -> None:
+    ticket = {"requester": "E7", "assignee": "E8", "group_name": "华东支持组", "department": None, "watchers": ["E6"]}
+    scope = {"kind": kind, "person": "E6", "groups": ["别的组"]}
+    assert rules.is_visible(ticket | {"secrecy": "internal"}, scope)
+    assert not rules.is_within(ticket | {"secrecy": "internal"}, scope)
+    assert not rules.is_visible(ticket | {"secrecy": "sensitive"}, scope)
 
 
 @pytest.mark.parametrize(

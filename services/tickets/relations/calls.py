@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from eventkit.errors import NotFound, RuleBroken
-from services.tickets.calls import shown, visible
+from services.tickets.calls import shown, visible, within
 from services.tickets.relations import usecases
 from services.tickets.relations.links import LinkKind
 from services.tickets.relations.quick_texts import check_variables
@@ -92,9 +92,9 @@ def put_quick_text(store: TicketStore, arguments: Mapping[str, Any], actor: str 
 
 def _two(store: TicketStore, arguments: Mapping[str, Any], field: str) -> tuple[Row, Row]:
     scope = arguments.get("scope") or {}
-    row = visible(store, arguments["number"], scope)
+    row = within(store, arguments["number"], scope)
     try:
-        return row, visible(store, arguments[field], scope)
+        return row, within(store, arguments[field], scope)
     except NotFound:
         raise RuleBroken(f"no ticket {arguments[field]}", field=field) from None
 

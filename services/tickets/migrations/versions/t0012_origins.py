@@ -1,4 +1,4 @@
-"""From where a ticket was changed."""
+"""From where a ticket was changed; who watches which tickets."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ branch_labels = None
 depends_on = None
 
 STATEMENTS = """
+CREATE INDEX ticket_by_watcher ON ticket USING gin (watchers);
+
+COMMENT ON COLUMN ticket.fingerprint IS 'from where a request came, and its fingerprint';
+
 ALTER TABLE ticket_change ADD COLUMN via TEXT;
 
 COMMENT ON COLUMN ticket_change.via
@@ -20,6 +24,6 @@ COMMENT ON TABLE ticket_change IS 'Who changed what, when, from where and why (S
 
 
 def upgrade() -> None:
-    """Add the column."""
+    """Add the column and the index."""
     for statement in STATEMENTS.split(";\n\n"):
         op.execute(statement)
