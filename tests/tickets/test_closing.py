@@ -41,6 +41,13 @@ def test_a_requester_confirms_and_rates_and_is_asked_no_more(tickets: Desk, call
     assert tickets.one("select count(*) from eventkit.timer where kind = 'silence'") == 0
 
 
+def test_what_a_requester_says_without_a_rating_is_a_comment(tickets: Desk, call: Any, solved: dict[str, Any]) -> None:
+    assert decide(call, solved, "confirm", rating="", text="谢谢,好了")["state"] == "closed"
+    assert [one["body"] for one in call("ticket_for_requester", **solved)["comments"]] == ["谢谢,好了"]
+    assert types(tickets)[-2:] == ["ticket.commented", "ticket.closed"]
+    assert tickets.one("select count(*) from eventkit.timer where kind = 'silence'") == 0
+
+
 @pytest.mark.parametrize("second", ["confirm", "refuse"])
 def test_a_decision_counts_once(tickets: Desk, call: Any, solved: dict[str, Any], second: str) -> None:
     decide(call, solved, "confirm", rating="4")

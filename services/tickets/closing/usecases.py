@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from contracts.gateway import TicketRequested
-from contracts.tickets import SurveyAnswered
+from contracts.tickets import SurveyAnswered, Voice
 from contracts.words import Channel, TicketState
 from eventkit.errors import RuleBroken
 from services.tickets import opening, usecases
@@ -28,6 +28,7 @@ def silence(store: TicketStore, policy: Policy, number: str, cycle: int, change:
 def confirm(store: TicketStore, policy: Policy, row: Row, change: Change, *, rating: int | None, comment: str) -> Row:
     """Close a resolved ticket because its requester says so, perhaps with a rating from 1 (worst) to 5 (best).
 
+    What they say belongs to the rating; without one it is a comment.
     Raises RuleBroken when the solution has been answered already, and when somebody rates their own work.
     """
     if row["state"] != TicketState.RESOLVED:
@@ -52,6 +53,8 @@ def confirm(store: TicketStore, policy: Policy, row: Row, change: Change, *, rat
         )
         answered = {"cycle": cycle, "rating": rating, "commented": bool(comment), "follow_up": follow_up}
         tell(store, SurveyAnswered, row, policy, change, **answered)
+    elif comment:
+        row = usecases.comment_on(store, policy, row, comment, change, voice=Voice.REQUESTER)
     return usecases.enter(store, policy, row, TicketState.CLOSED, change, reason="confirmed by the requester")
 
 
