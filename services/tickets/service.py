@@ -13,7 +13,7 @@ from eventkit.envelope import Event
 from eventkit.errors import BadMessage, RuleBroken
 from eventkit.service import Stored, answers, fires, handles
 from eventkit.timers import Timer
-from services.tickets import calls, usecases
+from services.tickets import calls, people, usecases
 from services.tickets.attachments import calls as attachment_calls
 from services.tickets.closing import usecases as closing
 from services.tickets.desk_calls import LIFE, DeskCalls
@@ -109,7 +109,7 @@ class TicketsService(DeskCalls):
     @handles(PersonChanged, preload="load_people", emits=(*HANDS, facts.FeedbackAssigned))
     def on_person_changed(self, event: Event[PersonChanged]) -> None:
         """Engineers come, go and are away; a leaver's work is handed over."""
-        usecases.change_person(self.store, self.settings.policy, event.data, _change(event))
+        people.change_person(self.store, self.settings.policy, event.data, _change(event))
         feedback.follow_person(self.feedback, self.settings.owners, event.data.employee_number, _change(event))
 
     def load_feedback(self, events: Sequence[Event[FeedbackSubmitted]]) -> None:

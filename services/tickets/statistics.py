@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from itertools import groupby
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, exists, func, select
 
 from services.tickets.listing import scope_condition
-from services.tickets.support.ledger import holdings
+from services.tickets.support.ledger import first_level, holdings
 from services.tickets.tables import clock, ticket, ticket_change
 
 MOST_TYPES = 20
@@ -71,9 +71,8 @@ def _fault_types(connection: Connection, chosen: Any) -> list[dict[str, Any]]:
 
 def _bottlenecks(connection: Connection, numbers: list[str], now: datetime) -> list[dict[str, Any]]:
     """Return in which steps the missed tickets lost most of their time, the most frequent first."""
-    opened = dict(
-        connection.execute(select(ticket.c.number, ticket.c.opened_at).where(ticket.c.number.in_(numbers))).all()
-    )
+    shown = select(ticket.c.number, ticket.c.opened_at, ticket.c.support_level).where(ticket.c.number.in_(numbers))
+    missed = {row.number: row for row in connection.execute(shown)}
     columns = (ticket_change.c.number, ticket_change.c.at, ticket_change.c.field)
     statement = select(*columns, ticket_change.c.before, ticket_change.c.after)
     statement = statement.where(ticket_change.c.number.in_(numbers))
@@ -82,7 +81,7 @@ def _bottlenecks(connection: Connection, numbers: list[str], now: datetime) -> l
     found: Counter[tuple[str, int, str]] = Counter()
     lost_s: Counter[tuple[str, int, str]] = Counter()
     for number, own in groupby(changes, key=lambda one: one["number"]):
-        key, seconds = _longest(opened[number], [dict(one) for one in own], now)
+        key, seconds = _longest(missed[number], [dict(one) for one in own], now)
         found[key] += 1
         lost_s[key] += int(seconds)
     return [
@@ -91,13 +90,9 @@ def _bottlenecks(connection: Connection, numbers: list[str], now: datetime) -> l
     ]
 
 
-def _longest(
-    opened_at: datetime, changes: Iterable[Mapping[str, Any]], now: datetime
-) -> tuple[tuple[str, int, str], float]:
-    own = list(changes)
-    first = next((one["before"] for one in own if one["field"] == "support_level"), 2)
+def _longest(row: Any, changes: list[dict[str, Any]], now: datetime) -> tuple[tuple[str, int, str], float]:
     sums: dict[tuple[str, int, str], float] = {}
-    for held in holdings(opened_at, int(first), own):
+    for held in holdings(row.opened_at, first_level(changes, row.support_level), changes):
         key = (str(held.hands.step), held.hands.level, held.hands.group or "")
         sums[key] = sums.get(key, 0.0) + max(held.seconds(now), 0.0)
     return max(sums.items(), key=lambda one: one[1])

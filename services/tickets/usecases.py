@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from contracts.gateway import PersonChanged, TicketUpdateRequested
+from contracts.gateway import TicketUpdateRequested
 from contracts.tickets import (
     TicketChanged,
     TicketClosed,
@@ -233,8 +233,8 @@ def enter(
         return row
     if not change.history and (problem := rules.step_problem(before, state)):
         raise RuleBroken(problem, field="state")
-    if state in FINISHED and not change.history and (children := open_children(store, row)):
-        raise RuleBroken(f"its children are not finished: {', '.join(children)}", field="state")
+    if state in FINISHED and not change.history:
+        _check_children(store, row)
     row, change = begun(store, row, change)
     told = {"before": str(before), "after": str(state), "reason": reason}
     store.note(row["number"], change, "state", **told)
@@ -256,6 +256,24 @@ def enter(
     return _finish(store, policy, row, before, change)
 
 
+def close_as_duplicate(store: TicketStore, policy: Policy, row: Row, change: Change, *, of: str) -> Row:
+    """Close a ticket for which another one stands: nothing was solved or answered, and its clocks have no outcome."""
+    _check_children(store, row)
+    row, change = begun(store, row, change)
+    sla.record_misses(store, policy, row, change)
+    reason = f"merged into {of}"
+    told = {"before": row["state"], "after": str(TicketState.CLOSED), "reason": reason}
+    store.note(row["number"], change, "state", **told)
+    row = sla.end_clocks(store, policy, row, change, reason=reason)
+    row = store.tickets.change(row, state=TicketState.CLOSED, state_since=change.moment)
+    return _close(store, policy, _let_go(store, policy, row, change), change, merged_into=of)
+
+
+def _check_children(store: TicketStore, row: Row) -> None:
+    if children := open_children(store, row):
+        raise RuleBroken(f"its children are not finished: {', '.join(children)}", field="state")
+
+
 def _is_response(row: Row, state: TicketState) -> bool:
     """Tell whether somebody has taken a ticket up with this state; who only sends it on to the vendor has not."""
     is_sent_on = state is TicketState.AWAITING_VENDOR and row["support_level"] == VENDOR
@@ -266,14 +284,19 @@ def _finish(store: TicketStore, policy: Policy, row: Row, before: TicketState, c
     """Do what being resolved and being closed mean, and begin or end the wait for the requester's answer."""
     state = row["state"]
     if state in FINISHED and before not in FINISHED:
-        row = _resolve(store, policy, store.tickets.change(row, open_fingerprint=None), change)
+        row = _resolve(store, policy, _let_go(store, policy, row, change), change)
     if state == TicketState.RESOLVED:
         expect_answer(store, policy, row, change)
     elif before is TicketState.RESOLVED and not change.history:
         expect_no_answer(store, row)
     if state == TicketState.CLOSED:
-        row = store.tickets.change(row, closed_at=change.moment)
-        tell(store, TicketClosed, row, policy, change, closed_at=change.moment)
+        row = _close(store, policy, row, change)
+    return row
+
+
+def _close(store: TicketStore, policy: Policy, row: Row, change: Change, *, merged_into: str | None = None) -> Row:
+    row = store.tickets.change(row, closed_at=change.moment)
+    tell(store, TicketClosed, row, policy, change, closed_at=change.moment, merged_into=merged_into)
     return row
 
 
@@ -284,13 +307,16 @@ def _respond(store: TicketStore, policy: Policy, row: Row, change: Change) -> Ro
     return row
 
 
-def _resolve(store: TicketStore, policy: Policy, row: Row, change: Change) -> Row:
+def _let_go(store: TicketStore, policy: Policy, row: Row, change: Change) -> Row:
+    """Do what it means that nobody has to work on a ticket any more."""
     store.duty.moved(row["assignee"], None)
     if row["group_name"] and not change.history:
         duty.freed(store, policy, row["group_name"], change)
-    row = store.tickets.change(
-        row, waits=False, resolved_at=change.moment, resolved_by=row["resolved_by"] or row["assignee"]
-    )
+    return store.tickets.change(row, waits=False, open_fingerprint=None)
+
+
+def _resolve(store: TicketStore, policy: Policy, row: Row, change: Change) -> Row:
+    row = store.tickets.change(row, resolved_at=change.moment, resolved_by=row["resolved_by"] or row["assignee"])
     responded_at = row["responded_at"]
     tell(
         store,
@@ -324,44 +350,6 @@ def _reopen(store: TicketStore, policy: Policy, row: Row, change: Change, said: 
     reason = said.body if said else ""
     tell(store, TicketReopened, row, policy, change, reopened_at=change.moment, reopen_count=count, reason=reason)
     return row
-
-
-def change_person(store: TicketStore, policy: Policy, person: PersonChanged, change: Change) -> None:
-    """Keep what tickets need of a person; a leaver's open tickets are handed over."""
-    known = store.people.get(person.employee_number)
-    if known is not None and known["version"] >= person.version:
-        return
-    values = {
-        "version": person.version,
-        "department": person.department,
-        "region": person.region,
-        "groups": list(person.groups),
-        "is_engineer": "engineer" in person.roles,
-        "is_key_user": "key_user" in person.roles,
-        "active": person.active,
-        "skills": list(person.skills),
-        "capacity": person.capacity,
-        "email": person.email.lower() if person.email else None,
-        "away": [[span.begin_at.isoformat(), span.end_at.isoformat()] for span in person.away],
-    }
-    row = store.put_person(person.employee_number, known, values)
-    if change.history:
-        return
-    if not person.active and (known is None or known["active"]):
-        duty.hand_over(store, policy, row, change, reason="the holder left")
-    for span in person.away if person.active else ():
-        if span.end_at > store.work.now:
-            key = f"{person.employee_number}/{span.begin_at.isoformat()}"
-            store.work.arm(
-                "absence",
-                key=key,
-                subject=f"person {person.employee_number}",
-                due_at=span.begin_at,
-                payload={"person": person.employee_number},
-            )
-    duty.look(store, person.groups, change)
-    for group in person.groups:
-        duty.loads_changed(store, policy, group)
 
 
 def _text(value: object) -> str | None:

@@ -70,6 +70,17 @@ def test_a_merged_ticket_is_closed_without_an_outcome_and_its_people_watch_the_o
         call("merge_ticket", number=into, into=one)
 
 
+def test_a_parent_is_not_merged_away_before_its_children(call: Any, numbers: list[str]) -> None:
+    parent, child, into, _ = numbers
+    call("link_ticket", number=child, kind="child_of", target=parent)
+    with pytest.raises(RuleBroken, match=child):
+        call("merge_ticket", number=parent, into=into)
+    assert call("get_ticket", number=parent)["state"] == "new"
+    assert call("ticket_links", number=into)["links"] == []
+    call("resolve_ticket", number=child, solution="好了")
+    assert call("merge_ticket", number=parent, into=into)["state"] == "closed"
+
+
 def test_watchers_are_named_in_what_is_told(tickets: Desk, call: Any, numbers: list[str]) -> None:
     call("watch_ticket", number=numbers[0], scope={"kind": "own", "person": "E0"})
     call("respond_ticket", number=numbers[0])

@@ -55,6 +55,15 @@ def test_a_missed_tickets_bottleneck_is_the_step_in_which_most_of_its_time_went(
     assert bottleneck["seconds"] == pytest.approx(5 * 3600, abs=60)
 
 
+def test_a_merged_ticket_was_not_solved(desk: Desk, call: Any) -> None:
+    before = call("ticket_statistics", **PERIOD)
+    one, into = (call("open_ticket", title="坏了", region="华北")["number"] for _ in range(2))
+    assert call("merge_ticket", number=one, into=into)["resolved_at"] is None
+    found = call("ticket_statistics", **PERIOD)
+    assert (found["opened"], found["solved"]) == (before["opened"] + 2, before["solved"])
+    assert found["first_contact_share"] == before["first_contact_share"]
+
+
 def test_only_what_the_caller_may_see_is_counted(desk: Desk, call: Any) -> None:
     scope = {"kind": "group", "groups": ["华东支持组"]}
     assert call("ticket_statistics", **PERIOD, scope=scope)["opened"] == 3

@@ -292,3 +292,15 @@ def test_a_key_users_word_is_the_desks(desk: Desk, call: Any, with_key_user: str
     read = {who["person"]: call("ticket_comments", number=with_key_user, scope=who) for who in (KEY_USER, REQUESTER)}
     assert [one["body"] for one in read["E71"]["items"]] == ["要问专家", "请重启"]
     assert [one["body"] for one in read["E7"]["items"]] == ["请重启"]
+
+
+def test_the_bottleneck_of_a_key_users_missed_ticket_lies_on_their_level(
+    desk: Desk, call: Any, with_key_user: str
+) -> None:
+    with desk.engine.begin() as connection:
+        connection.exec_driver_sql("update eventkit.timer set due_at = now() where key like '%%/first_response/1'")
+    eventually(lambda: desk.one("select count(*) from clock where missed_due_at is not null") == 1)
+    now = datetime.now(UTC)
+    period = {"begin_at": (now - timedelta(days=1)).isoformat(), "end_at": (now + timedelta(days=1)).isoformat()}
+    [bottleneck] = call("ticket_statistics", **period)["bottlenecks"]
+    assert (bottleneck["step"], bottleneck["level"]) == ("work", 1)

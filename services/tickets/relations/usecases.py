@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from contracts.tickets import TicketChanged, TicketClosed
-from contracts.words import TicketState
+from contracts.tickets import TicketChanged
 from eventkit.errors import RuleBroken
+from services.tickets import usecases
 from services.tickets.relations.links import ACYCLIC, LinkKind, leads_back
 from services.tickets.rules import FINISHED
-from services.tickets.sla import usecases as sla
 from services.tickets.sla.policy import Policy
 from services.tickets.telling import Change, Row, begun, tell
 
@@ -42,26 +41,12 @@ def unlink(store: TicketStore, policy: Policy, row: Row, kind: LinkKind, target:
 def merge(store: TicketStore, policy: Policy, row: Row, into: Row, change: Change) -> Row:
     """Close a ticket as the duplicate of another, which takes over its requester and watchers.
 
-    Its clocks end without an outcome: nobody was answered, and nothing of it may be missed any more.
+    Raises RuleBroken for a finished ticket, and for one with children that are not.
     """
     if row["state"] in FINISHED or into["state"] in FINISHED:
         raise RuleBroken("a finished ticket is neither merged nor merged into", field="into")
-    row, change = begun(store, row, change)
-    sla.record_misses(store, policy, row, change)
     link(store, policy, row, LinkKind.DUPLICATE_OF, into, change)
-    row = sla.end_clocks(store, policy, row, change, reason=f"merged into {into['number']}")
-    store.duty.moved(row["assignee"], None)
-    store.note(
-        row["number"],
-        change,
-        "state",
-        before=row["state"],
-        after=str(TicketState.CLOSED),
-        reason=f"merged into {into['number']}",
-    )
-    closed = {"state": TicketState.CLOSED, "state_since": change.moment, "closed_at": change.moment, "waits": False}
-    row = store.tickets.change(row, **closed, resolved_at=change.moment, open_fingerprint=None)
-    tell(store, TicketClosed, row, policy, change, closed_at=change.moment, merged_into=into["number"])
+    row = usecases.close_as_duplicate(store, policy, row, change, of=into["number"])
     people = [one for one in (row["requester"], *row["watchers"]) if one and one != into["requester"]]
     for person in people:
         into = watch(store, policy, into, person, change)

@@ -12,7 +12,7 @@ from eventkit.errors import RuleBroken
 from services.tickets.calls import shown, visible, workable
 from services.tickets.sla.policy import Policy
 from services.tickets.support import usecases
-from services.tickets.support.ledger import Holding, holdings
+from services.tickets.support.ledger import Holding, first_level, holdings
 from services.tickets.telling import called
 
 if TYPE_CHECKING:
@@ -74,8 +74,7 @@ def ledger(store: TicketStore, arguments: Mapping[str, Any]) -> dict[str, Any]:
     row = visible(store, arguments["number"], arguments.get("scope") or {})
     now = store.work.now
     changes = store.changes_of(row["number"])
-    first = next((one["before"] for one in changes if one["field"] == "support_level"), row["support_level"])
-    found = holdings(row["opened_at"], int(first), changes)
+    found = holdings(row["opened_at"], first_level(changes, row["support_level"]), changes)
     return {
         "number": row["number"],
         "life_s": sum(one.seconds(now) for one in found),

@@ -71,6 +71,11 @@ def holdings(opened_at: datetime, level: int, changes: Iterable[Mapping[str, Any
     return found if now is None else [*found, Holding(now, begin_at, None)]
 
 
+def first_level(changes: Iterable[Mapping[str, Any]], level: int) -> int:
+    """Return the level of support at the opening. level: the present one, which it is while nothing else was noted."""
+    return int(next((one["before"] for one in changes if one["field"] == "support_level"), level))
+
+
 def _hands(known: Mapping[str, Any]) -> Hands | None:
     """Return where a ticket is; None while it is closed."""
     state, person = TicketState(known["state"]), known["assignee"]
