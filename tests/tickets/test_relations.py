@@ -81,6 +81,30 @@ def test_a_parent_is_not_merged_away_before_its_children(call: Any, numbers: lis
     assert call("merge_ticket", number=parent, into=into)["state"] == "closed"
 
 
+def test_the_requester_of_a_merged_ticket_reads_the_other_until_they_watch_it_no_more(
+    call: Any, numbers: list[str]
+) -> None:
+    one, into, *_ = numbers
+    call("merge_ticket", number=one, into=into)
+    call("comment_ticket", number=into, body="请重启")
+    call("comment_ticket", number=into, body="要看日志", public=False)
+    watcher = {"number": into, "scope": {"kind": "own", "person": "E0"}}
+    assert call("get_ticket", **watcher)["number"] == into
+    assert [said["body"] for said in call("ticket_comments", **watcher)["items"]] == ["请重启"]
+    assert call("explain_sla", **watcher)["clocks"] != []
+    assert call("ticket_attachments", **watcher)["items"] == []
+    # They change nothing, and speak for nobody else; what they say starts and stops nothing.
+    for command, more in (("close_ticket", {}), ("respond_ticket", {}), ("change_ticket", {"priority": 1})):
+        with pytest.raises(RuleBroken, match="only watches"):
+            call(command, actor="E0", **watcher, **more)
+    assert call("comment_ticket", actor="E0", body="我也是", **watcher)["state"] == "in_progress"
+    with pytest.raises(RuleBroken, match="only for yourself"):
+        call("watch_ticket", **watcher, person="E9")
+    call("watch_ticket", **watcher, remove=True)
+    with pytest.raises(NotFound):
+        call("get_ticket", **watcher)
+
+
 def test_watchers_are_named_in_what_is_told(tickets: Desk, call: Any, numbers: list[str]) -> None:
     call("watch_ticket", number=numbers[0], scope={"kind": "own", "person": "E0"})
     call("respond_ticket", number=numbers[0])

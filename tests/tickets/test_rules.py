@@ -102,6 +102,23 @@ def test_which_state_may_follow_which(before: str, after: str, can_go: bool) -> 
     assert (rules.step_problem(TicketState(before), TicketState(after)) is None) is can_go
 
 
+def test_who_watches_a_ticket_reads_it_and_works_on_it_no_more_than_before() -> None:
+    ticket = {
+        "requester": "E7",
+        "assignee": "E8",
+        "group_name": "华东支持组",
+        "department": "财务部",
+        "watchers": ["E9"],
+        "secrecy": "internal",
+    }
+    for scope in ({"kind": "own", "person": "E9"}, {"kind": "group", "person": "E9", "groups": ["别的组"]}):
+        assert rules.is_visible(ticket, scope)
+        assert not rules.is_within(ticket, scope)
+        assert rules.is_outsider(ticket, scope)
+    for other in ({"kind": "own", "person": "E10"}, {"kind": "own", "person": None}, {}):
+        assert not rules.is_visible(ticket, other)
+
+
 def test_people_see_three_states() -> None:
     assert [
         rules.state_text(state) for state in (TicketState.NEW, TicketState.AWAITING_VENDOR, TicketState.CLOSED)

@@ -10,6 +10,7 @@ from services.tickets.calls import shown, visible, within
 from services.tickets.relations import usecases
 from services.tickets.relations.links import LinkKind
 from services.tickets.relations.quick_texts import check_variables
+from services.tickets.rules import is_within
 from services.tickets.sla.policy import Policy
 from services.tickets.telling import Row, called
 
@@ -52,7 +53,7 @@ def watch(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], acto
     person = arguments.get("person") or scope.get("person")
     if not person:
         raise RuleBroken("whom?", field="person")
-    if scope.get("kind") == "own" and person != scope.get("person"):
+    if person != scope.get("person") and (scope.get("kind") == "own" or not is_within(row, scope)):
         raise RuleBroken("only for yourself", field="person")
     change = called(store, actor)
     do = usecases.unwatch if arguments.get("remove") else usecases.watch
