@@ -96,5 +96,5 @@ def state_text(state: TicketState) -> str:
 
 
 def ticket_number(year: int, running: int) -> str:
-    """Return a ticket's number, such as T2026-000123."""
+    """Return a ticket's number, such as T2026-000123. year: as the desk's own clock shows it."""
     return f"T{year}-{running:06d}"

@@ -57,6 +57,18 @@ def test_a_second_request_with_the_same_key_is_an_occurrence(tickets: Desk) -> N
     assert tickets.rows("select occurrences from ticket")[0].occurrences == 3
 
 
+def test_a_number_bears_the_year_of_the_desks_own_clock(tickets: Desk) -> None:
+    # The desk is in China, eight hours before UTC.
+    new_year = datetime(2026, 12, 31, 16, 0, tzinfo=UTC)
+    tickets.publish(
+        asked("INC1", time=new_year - timedelta(seconds=1), history=True), asked("INC2", time=new_year, history=True)
+    )
+    tickets.start()
+    eventually(lambda: tickets.one("select count(*) from ticket") == 2)
+    numbers = [row.number for row in tickets.rows("select number from ticket order by opened_at")]
+    assert [number.partition("-")[0] for number in numbers] == ["T2026", "T2027"]
+
+
 def test_updates_of_another_system_follow_the_ticket_to_its_end(tickets: Desk) -> None:
     tickets.publish(
         asked("ERP-1"),
