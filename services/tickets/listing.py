@@ -7,15 +7,28 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+import msgspec
 from sqlalchemy import ColumnElement, Connection, Select, and_, or_, select, text, tuple_
 
+from contracts.fact import Moment
 from contracts.words import Secrecy
 from eventkit.errors import RuleBroken
 from services.tickets.tables import OPEN, ticket
 
 #: What is due within this span, or was already, is due soon.
 DUE_SOON = timedelta(hours=1)
-_EQUAL = ("state", "priority", "assignee", "region", "requester", "channel", "category", "problem_code")
+_EQUAL = (
+    "state",
+    "priority",
+    "assignee",
+    "region",
+    "department",
+    "requester",
+    "request_type",
+    "channel",
+    "category",
+    "problem_code",
+)
 _FINISHED = text("state in ('resolved', 'closed')")
 #: In the place of a moment, in the cursor behind a ticket that no clock runs for.
 _NEVER = "never"
@@ -76,11 +89,28 @@ def _conditions(filters: Mapping[str, Any]) -> list[ColumnElement[bool]]:
         found.append(ticket.c.group_name == filters["group"])
     if filters.get("open") is not None:
         found.append(or_(OPEN) if filters["open"] else or_(_FINISHED))
+    found += _opened(filters)
     if filters.get("q"):
         pattern = f"%{_escaped(str(filters['q']))}%"
         exact = or_(ticket.c.number == filters["q"], ticket.c.externalref == filters["q"])
         found.append(or_(ticket.c.title.ilike(pattern), ticket.c.description.ilike(pattern), exact))
     return found
+
+
+def _opened(filters: Mapping[str, Any]) -> list[ColumnElement[bool]]:
+    """Return what a span of opening asks for; its end does not belong to it, and either may be absent."""
+    after, before = (_moment(filters.get(name), name) for name in ("opened_from", "opened_before"))
+    if after and before and before <= after:
+        raise RuleBroken("must be after opened_from", field="opened_before")
+    found = [ticket.c.opened_at >= after] if after else []
+    return [*found, ticket.c.opened_at < before] if before else found
+
+
+def _moment(given: Any, field: str) -> datetime | None:
+    try:
+        return msgspec.convert(given, Moment | None)
+    except msgspec.ValidationError as error:
+        raise RuleBroken(str(error), field=field) from None
 
 
 def _view(view: View, scope: Mapping[str, Any], now: datetime) -> list[Any]:

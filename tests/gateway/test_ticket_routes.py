@@ -25,6 +25,17 @@ from tests.gateway.door import REQUESTED, Door, attributes
 SCOPE = {"kind": "all", "person": "E1001", "groups": ["网络组"], "department": "信息部"}
 
 
+def test_a_list_is_asked_for_by_department_type_and_span_of_opening(door: Door, tickets: Tickets) -> None:
+    asked = {"department": "财务部", "request_type": "account", "opened_from": "2026-03-02T00:00:00+08:00"}
+    assert door.ask("GET", f"/v1/tickets?{urlencode(asked)}", door.token("admin")).status_code == 200
+    assert tickets.asked[0][1]["filters"] == asked
+
+
+def test_a_span_without_an_offset_is_refused_with_its_field(door: Door) -> None:
+    answer = door.ask("GET", "/v1/tickets?opened_before=2026-03-02T00:00:00", door.token("admin"))
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "opened_before")
+
+
 @pytest.mark.parametrize(
     ("path", "body", "method", "arguments"),
     [

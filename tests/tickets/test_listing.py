@@ -28,7 +28,7 @@ def shelf(tickets: Desk, call: Any) -> Any:
         asked("ERP-1", title="一小时", priority=1, time=now - timedelta(hours=3, minutes=30), arrived_at=now),
         asked("ERP-2", title="已超时", priority=1, time=now - timedelta(hours=5), arrived_at=now),
         asked("ERP-3", title="暂停中", priority=4),
-        asked("ERP-4", title="没人管", region="华南"),
+        asked("ERP-4", title="没人管", region="华南", department="财务部"),
         asked("ERP-5", title="别的组", region="火星", description="打印机冒烟", assignee="E9"),
         *(update(f"ERP-{n}", 2, state=TicketState.IN_PROGRESS) for n in (1, 2)),
         update("ERP-3", 2, state=TicketState.AWAITING_USER),
@@ -74,14 +74,35 @@ def test_a_list_by_remaining_time_is_read_page_by_page(shelf: Any, call: Any) ->
         ({"priority": 1, "open": True}, {"一小时", "已超时"}),
         ({"open": False}, set()),
         ({"channel": "event", "region": "华南"}, {"没人管"}),
+        ({"department": "财务部"}, {"没人管"}),
+        ({"request_type": "account"}, set()),
+        ({"opened_before": "2020-01-01T00:00:00+08:00"}, set()),
     ],
 )
 def test_filters_and_words(shelf: Any, filters: dict[str, Any], titles: set[str]) -> None:
     assert set(shelf(filters=filters)) == titles
 
 
+def test_a_span_of_opening_holds_its_begin_and_not_its_end(shelf: Any, tickets: Desk) -> None:
+    [late] = tickets.rows("select opened_at from ticket where title = '已超时'")
+    [hour] = tickets.rows("select opened_at from ticket where title = '一小时'")
+    span = {"opened_from": late.opened_at.isoformat(), "opened_before": hour.opened_at.isoformat()}
+    assert shelf(filters=span) == ["已超时"]
+
+
 @pytest.mark.parametrize(
-    ("arguments", "field"), [({"view": "all"}, "view"), ({"sort": "age"}, "sort"), ({"cursor": "T1"}, "cursor")]
+    ("arguments", "field"),
+    [
+        ({"view": "all"}, "view"),
+        ({"sort": "age"}, "sort"),
+        ({"cursor": "T1"}, "cursor"),
+        ({"filters": {"opened_from": "yesterday"}}, "opened_from"),
+        ({"filters": {"opened_before": "2026-03-02T00:00:00"}}, "opened_before"),
+        (
+            {"filters": {"opened_from": "2026-03-02T00:00:00Z", "opened_before": "2026-03-02T00:00:00Z"}},
+            "opened_before",
+        ),
+    ],
 )
 def test_what_is_wrong_is_named(shelf: Any, arguments: dict[str, Any], field: str) -> None:
     with pytest.raises(RuleBroken) as caught:

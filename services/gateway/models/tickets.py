@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field
 
 from services.gateway.models.words import Body, ChannelName, EmployeeNumber, Name, Priority, StateName, Text
 
@@ -70,6 +70,7 @@ class Words(Body):
 class TicketSearch(Body):
     """Which tickets to show.
 
+    opened_from, opened_before: of tickets opened in this span, moments with an offset; its end does not belong to it.
     q: words in title or description, or a number. view: a saved view of open tickets. sort: `due` by remaining time.
     cursor: `next_cursor` of the page before, in the same order.
     """
@@ -79,10 +80,14 @@ class TicketSearch(Body):
     group: Name | None = None
     assignee: EmployeeNumber | None = None
     region: Name | None = None
+    department: Name | None = None
     requester: EmployeeNumber | None = None
+    request_type: Name | None = None
     channel: ChannelName | None = None
     category: Name | None = None
     problem_code: Name | None = None
+    opened_from: AwareDatetime | None = None
+    opened_before: AwareDatetime | None = None
     open: bool | None = None
     view: Literal["mine", "group", "due_soon", "unassigned"] | None = None
     sort: Literal["number", "due"] = "number"
