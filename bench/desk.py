@@ -97,6 +97,7 @@ def _asked(client: RpcClient, plan: Plan, count: int) -> list[Figure]:
         "待分派": ("list_tickets", {"scope": _ALL, "view": "unassigned", "sort": "due"}),
         "the newest of a requester": ("list_tickets", {"scope": {"kind": "own", "person": "E4711"}}),
         "words, the newest": ("list_tickets", {"scope": _ALL, "filters": {"q": "77 号"}}),
+        "words of one ticket": ("list_tickets", {"scope": _ALL, "filters": {"q": f"第 {count // 2} 号"}}),
         "statistics of a month": ("ticket_statistics", {"scope": _ALL, **month}),
     }
     figures = []

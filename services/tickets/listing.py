@@ -8,12 +8,12 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Select, and_, or_, select, text, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, text, tuple_
 
 from contracts.fact import Moment
 from contracts.words import Secrecy
 from eventkit.errors import RuleBroken
-from services.tickets.tables import OPEN, ticket
+from services.tickets.tables import OPEN, PAIRS, ticket
 
 #: What is due within this span, or was already, is due soon.
 DUE_SOON = timedelta(hours=1)
@@ -91,10 +91,17 @@ def _conditions(filters: Mapping[str, Any]) -> list[ColumnElement[bool]]:
         found.append(or_(OPEN) if filters["open"] else or_(_FINISHED))
     found += _opened(filters)
     if filters.get("q"):
-        pattern = f"%{_escaped(str(filters['q']))}%"
-        exact = or_(ticket.c.number == filters["q"], ticket.c.externalref == filters["q"])
-        found.append(or_(ticket.c.title.ilike(pattern), ticket.c.description.ilike(pattern), exact))
+        found.append(_words(str(filters["q"])))
     return found
+
+
+def _words(q: str) -> ColumnElement[bool]:
+    """Return what asks for words in title or description, or for a number; an index finds those that are rare."""
+    pattern = f"%{_escaped(q)}%"
+    there = or_(ticket.c.title.ilike(pattern), ticket.c.description.ilike(pattern))
+    if len(q) > 1:
+        there = and_(PAIRS.op("@>")(func.letter_pairs(q)), there)
+    return or_(there, ticket.c.number == q, ticket.c.externalref == q)
 
 
 def _opened(filters: Mapping[str, Any]) -> list[ColumnElement[bool]]:

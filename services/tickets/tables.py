@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnClause,
     DateTime,
     Float,
     Identity,
@@ -15,6 +18,7 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
+    literal_column,
     text,
     true,
 )
@@ -25,6 +29,8 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 metadata = MetaData()
 _moment = DateTime(timezone=True)
+#: Two neighbouring letters each: what has a word has all of its pairs.
+PAIRS: ColumnClause[Any] = literal_column("letter_pairs(title || ' ' || description)")
 OPEN = text("state not in ('resolved', 'closed')")
 
 ticket_number = Numbers("ticket_number", metadata=metadata)
@@ -90,6 +96,8 @@ ticket = Table(
     Index("ticket_waiting", "group_name", postgresql_where=text("waits")),
     Index("ticket_by_requester", "requester", "number"),
     Index("ticket_by_watcher", "watchers", postgresql_using="gin"),
+    Index("ticket_by_words", PAIRS, postgresql_using="gin"),
+    Index("ticket_by_externalref", "externalref"),
     Index("ticket_by_group", "group_name", "number"),
     Index("ticket_by_department", "department", "number"),
 )

@@ -6,10 +6,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from contracts.words import TicketState
 from eventkit.errors import RuleBroken
-from services.tickets import rules
+from services.tickets import listing, rules
+from services.tickets.tables import ticket
 from tests.eventkit.desk import Desk, eventually
 from tests.tickets.stories import asked, engineer, types, update
 
@@ -71,6 +73,9 @@ def test_a_list_by_remaining_time_is_read_page_by_page(shelf: Any, call: Any) ->
     [
         ({"q": "冒烟"}, {"别的组"}),
         ({"q": "ERP-4"}, {"没人管"}),
+        ({"q": "冒"}, {"别的组"}),
+        ({"q": "烟冒"}, set()),
+        ({"q": "冒_"}, set()),
         ({"priority": 1, "open": True}, {"一小时", "已超时"}),
         ({"open": False}, set()),
         ({"channel": "event", "region": "华南"}, {"没人管"}),
@@ -81,6 +86,17 @@ def test_a_list_by_remaining_time_is_read_page_by_page(shelf: Any, call: Any) ->
 )
 def test_filters_and_words(shelf: Any, filters: dict[str, Any], titles: set[str]) -> None:
     assert set(shelf(filters=filters)) == titles
+
+
+@pytest.mark.parametrize("q", ["冒烟", "打印机冒烟", "Vpn 断开"])
+def test_an_index_finds_words_of_two_letters_or_more(tickets: Desk, q: str) -> None:
+    asked = select(ticket.c.title).where(*listing._conditions({"q": q}))
+    with tickets.engine.begin() as connection:
+        connection.exec_driver_sql("set local enable_seqscan = off; set local enable_indexscan = off")
+        plan = connection.exec_driver_sql(
+            f"explain {asked.compile(connection, compile_kwargs={'literal_binds': True})}"
+        )
+        assert "ticket_by_words" in "".join(plan.scalars())
 
 
 def test_a_span_of_opening_holds_its_begin_and_not_its_end(shelf: Any, tickets: Desk) -> None:
