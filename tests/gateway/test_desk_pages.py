@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from eventkit.blobs import key_of
-from tests.gateway.desk_stub import ATTACHMENT, FILE, Tickets
+from tests.gateway.desk_stub import ATTACHMENT, FILE, SLA, Tickets
 from tests.gateway.door import Door
 
 
@@ -56,6 +56,15 @@ def test_a_tickets_page_shows_clocks_words_reasons_and_changes(engineer: httpx.C
     text = engineer.get("/desk/tickets/T2026-000001").text
     for shown in ("打印机坏了", "通用", "服务时间", "还是不行", "在办较多", "新建 → 处理中", "请求人页面"):
         assert shown in text
+
+
+def test_a_tickets_page_names_the_year_whose_holidays_nobody_knows_yet(
+    engineer: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, warning = "/desk/tickets/T2026-000001", "节假日尚未公布，按周计算: 2027"
+    assert warning not in engineer.get(address).text
+    monkeypatch.setitem(SLA["clocks"][0], "unpublished_years", [2027])
+    assert warning in engineer.get(address).text
 
 
 def test_a_tickets_page_lists_its_files_and_gives_them_out(engineer: httpx.Client, door: Door) -> None:

@@ -188,10 +188,14 @@ class Calendar:
             year = self._year_at(year.end)
         return moment
 
-    def _unpublished(self, start_at: datetime, us: int) -> tuple[int, ...]:
+    def unpublished(self, start_at: datetime, end_at: datetime) -> tuple[int, ...]:
+        """Return the years between two moments whose statutory holidays nobody knows yet."""
         if self.days.statutory is None:
             return ()
-        return self.days.unpublished(self.local_date(start_at), self.local_date(moment_of(us)))
+        return self.days.unpublished(self.local_date(start_at), self.local_date(end_at))
+
+    def _unpublished(self, start_at: datetime, us: int) -> tuple[int, ...]:
+        return self.unpublished(start_at, moment_of(us))
 
     def _year_at(self, us: int) -> _Year:
         number = moment_of(us).year

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from services.tickets.sla.policy import Policy
+from services.tickets.sla.unpublished import warn_of
 from services.tickets.telling import Change, Row
 
 if TYPE_CHECKING:
@@ -17,11 +18,12 @@ def expect_answer(store: TicketStore, policy: Policy, row: Row, change: Change) 
     if change.history:
         return
     calendar = policy.calendar(policy.closing.calendar, row["region"])
-    due_at = calendar.due(change.moment, timedelta(seconds=policy.closing.silence.in_s(calendar))).at
+    due = calendar.due(change.moment, timedelta(seconds=policy.closing.silence.in_s(calendar)))
     # Without a pause, a target always falls due.
-    assert due_at is not None
+    assert due.at is not None
+    warn_of(due.unpublished)
     payload = {"number": row["number"], "cycle": cycle_of(row)}
-    store.work.arm("silence", key=row["number"], subject=row["number"], due_at=due_at, payload=payload)
+    store.work.arm("silence", key=row["number"], subject=row["number"], due_at=due.at, payload=payload)
 
 
 def expect_no_answer(store: TicketStore, row: Row) -> None:

@@ -13,6 +13,7 @@ from services.tickets.business_time.calendar import Pause
 from services.tickets.rules import FINISHED
 from services.tickets.sla.clock import Clock, OnReopen
 from services.tickets.sla.policy import MATCHED, Policy
+from services.tickets.sla.unpublished import warn_of
 from services.tickets.telling import Change, Row, tell
 
 if TYPE_CHECKING:
@@ -296,6 +297,7 @@ def _arm(store: TicketStore, policy: Policy, row: Row, clock: Clock) -> None:
     if not clock.runs or clock.missed_due_at is not None:
         _cancel(store, policy, row, clock)
         return
+    warn_of(clock.calendar.unpublished(clock.started_at, clock.due_at))
     number = row["number"]
     payload = {"number": number, "target": str(clock.target), "cycle": clock.cycle}
     store.work.arm("sla_breach", key=_key(number, clock), subject=number, due_at=clock.due_at, payload=payload)
