@@ -80,6 +80,10 @@ class System:
         """Let a service keep its connections and do nothing any more, until it is killed."""
         self.processes[name].send_signal(signal.SIGSTOP)
 
+    def thaw(self, name: str) -> None:
+        """Let a frozen service go on."""
+        self.processes[name].send_signal(signal.SIGCONT)
+
     def kill9(self, name: str) -> None:
         """Kill a service at once, whatever it is doing."""
         process = self.processes.pop(name)
@@ -103,6 +107,10 @@ class System:
             while self._repeated(name) < before[name] + again:
                 assert time.monotonic() < deadline, f"{name} has not seen {again} events again"
                 time.sleep(0.1)
+
+    def end_leases(self, name: str) -> None:
+        """Have it as if the calls of a killed service had been given up by now."""
+        self.change(name, "update eventkit.timer set running_until = now() where running_until > now()")
 
     def _repeated(self, name: str) -> float:
         page = httpx.get(f"http://127.0.0.1:{self.installation.page_port(name)}/metrics", timeout=10).text

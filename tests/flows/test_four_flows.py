@@ -17,6 +17,8 @@ from tests.flows.enterprise import Enterprise, address_of
 from tests.flows.stories import CALM, KILLED, Story, deliveries, emitted, facts, number_of, total
 from tests.system import System
 
+# The first test of the file waits for six services, and for a row that is played twice.
+pytestmark = pytest.mark.timeout(300)
 LOGIN, LEDGER, LINE = "OA-LOGIN", "FIN-GL-OPEN", "PRD-LINE-STOP"
 FINANCE = "集团/华东分公司/财务部"
 
@@ -219,6 +221,8 @@ class _Completed(Flow):
             }
             enterprise.ask("PUT", f"/v1/courses/{code}", known)
         enterprise.ask("PUT", f"/v1/training/contacts/{FINANCE}", {"employee_number": "E2009"})
+        # Somebody else of the department takes a course and does not finish it.
+        enterprise.ask("POST", f"/v1/courses/{self.courses[KILLED][0]}/enrolments", {"person": "E2009"})
 
     def publish(self, key: str) -> None:
         report = {"course": self.courses[key][0], "learner": "E2001", "attempt": 1, "passed": True, "score": 0.9}
@@ -269,7 +273,8 @@ def test_a_completion_brings_its_materials_into_the_search_and_a_reading_list(
 def test_a_completion_counts_once_and_in_its_departments_ratio(system: System, completed: Story) -> None:
     assert completed.was_in_time("metrics"), completed
     assert _more(system, completed.before, "liaison_course_completions_total", first="true") == 1
-    assert total(facts(system), "liaison_course_completion_ratio", department=FINANCE) == 1
+    # E2001 has passed both courses, and E2009 has begun one.
+    assert total(facts(system), "liaison_course_completion_ratio", department=FINANCE) == pytest.approx(2 / 3, abs=1e-6)
 
 
 class _Given(Flow):
@@ -340,12 +345,18 @@ def test_feedback_is_attached_to_its_article_or_becomes_a_missing_answer(
         assert missing.count == 1
 
 
-def test_feedback_counts_once_by_class_and_by_score(system: System, given: Story) -> None:
+def test_feedback_counts_once_by_class_and_by_score(system: System, enterprise: Enterprise, given: Story) -> None:
     assert given.was_in_time("metrics"), given
     before = given.before
     assert _more(system, before, "liaison_feedback_received_total", feedback_class="unclassified") == 2
     for score in ("1", "3"):
         assert _more(system, before, "liaison_feedback_scores_total", score=score) == 1
+    # When one of the two is classified, it is counted under its class, and no longer under none
+    enterprise.ask("POST", f"/v1/feedback/{given.about['other']}/classify", {"class": "improvable"})
+    is_there = partial(_more, system, before, "liaison_feedback_answered_total", feedback_class="improvable")
+    eventually(lambda: is_there() == 1, what="the class is counted")
+    for feedback_class, more in (("improvable", 1), ("unclassified", 1)):
+        assert _more(system, before, "liaison_feedback_open", feedback_class=feedback_class) == more
 
 
 @pytest.mark.parametrize("row", ["opened", "breached", "completed", "given"])
