@@ -241,7 +241,8 @@ def test_what_every_service_keeps_is_forgotten_by_the_gateway_too(door: Door) ->
     eventually(lambda: door.one("select count(*) from eventkit.outbox where sent_at is null") == 0)
     with door.engine.begin() as connection:
         connection.exec_driver_sql(
-            "update eventkit.outbox set sent_at = now() - interval '4 days' where headers ->> 'ce-id' <> 'new'"
+            "update eventkit.outbox set emitted_at = now() - interval '4 days', sent_at = now() - interval '4 days'"
+            " where headers ->> 'ce-id' <> 'new'"
         )
     door.gateway._process._clean()
     assert door.rows("select headers ->> 'ce-id' from eventkit.outbox") == [("new",)]
