@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from alembic import op
 
-revision = "t0013"
-down_revision: str | None = "t0012"
+revision = "t0014"
+down_revision: str | None = "t0013"
 branch_labels = None
 depends_on = None
 
