@@ -176,8 +176,12 @@ def test_an_hour_that_clocks_skip_is_not_worked_and_one_shown_twice_is_worked_tw
 
 def test_the_first_of_two_is_meant_and_what_is_skipped_begins_at_once() -> None:
     night = desk(timezone="Europe/Berlin", week={"sun": [["02:30", "05:00"]]})
-    assert night.next_open(datetime(2024, 10, 26, tzinfo=UTC)) == datetime(2024, 10, 27, 0, 30, tzinfo=UTC)
-    assert night.next_open(datetime(2024, 3, 30, tzinfo=UTC)) == datetime(2024, 3, 31, 1, 0, tzinfo=UTC)
+    for begin_at, opens_at in (
+        (datetime(2024, 10, 26, tzinfo=UTC), datetime(2024, 10, 27, 0, 30, tzinfo=UTC)),
+        (datetime(2024, 3, 30, tzinfo=UTC), datetime(2024, 3, 31, 1, 0, tzinfo=UTC)),
+    ):
+        [(found, _)] = night.openings(begin_at, begin_at + timedelta(days=2))
+        assert found == opens_at
 
 
 def test_shanghai_put_its_clocks_forward_in_the_eighties() -> None:
@@ -259,13 +263,6 @@ def test_an_overlay_keeps_the_holidays_of_its_base() -> None:
 def test_times_count_to_the_microsecond() -> None:
     start = at("2026-03-02 09:00") + timedelta(microseconds=1)
     assert desk().due(start, hours(1)).at == at("2026-03-02 10:00") + timedelta(microseconds=1)
-
-
-def test_open_or_not_is_told_for_a_moment() -> None:
-    calendar = desk()
-    told = [calendar.is_open(at(f"2026-03-02 {time}")) for time in ("08:59", "09:00", "11:59", "12:00", "13:30")]
-    assert told == [False, True, True, False, True]
-    assert calendar.next_open(at("2026-03-06 18:00")) == at("2026-03-09 09:00")
 
 
 # What is refused.

@@ -80,7 +80,8 @@ def test_times_need_no_quotes_and_dates_may_be_bare(tmp_path: Path) -> None:
     desk = load_calendars(tmp_path).of("desk")
     found = desk.due(datetime(2026, 3, 2, tzinfo=UTC), timedelta(hours=1)).at
     assert found == datetime(2026, 3, 3, 3, 30, tzinfo=UTC)
-    assert desk.is_open(datetime(2026, 3, 7, 1, 30, tzinfo=UTC))
+    [(begin_at, _)] = desk.openings(datetime(2026, 3, 7, tzinfo=UTC), datetime(2026, 3, 8, tzinfo=UTC))
+    assert begin_at == datetime(2026, 3, 7, 1, 0, tzinfo=UTC)
 
 
 def test_an_unknown_calendar_is_refused_with_those_that_there_are(tmp_path: Path) -> None:

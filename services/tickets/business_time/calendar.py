@@ -141,15 +141,6 @@ class Calendar:
         years = self._unpublished(start_at, end) if end > start else ()
         return Elapsed(timedelta(microseconds=counted), years)
 
-    def is_open(self, moment: datetime) -> bool:
-        """Tell whether time counts at a moment; at closing it does not any more."""
-        now = _checked(moment, "moment")
-        return self._open_us(now, now + 1) > 0
-
-    def next_open(self, moment: datetime) -> datetime:
-        """Return the first moment from this one on at which time counts. Raises RuleBroken when there is none."""
-        return moment_of(self._used_up(_checked(moment, "moment"), 0, Edge.OPEN))
-
     def openings(self, begin_at: datetime, end_at: datetime) -> Iterator[tuple[datetime, datetime]]:
         """Yield the openings between two moments, in order, cut to them; over New Year an opening may come in two."""
         begin, end = _checked(begin_at, "start"), _checked(end_at, "end")

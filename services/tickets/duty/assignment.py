@@ -103,11 +103,6 @@ class Judged:
     capacity: int
     passed: Passed | None
 
-    def told(self) -> str:
-        """Return the judgement as people see it."""
-        text = PASSED_TEXTS[self.passed] if self.passed else "分派"
-        return f"{self.person}: {text}(得分 {self.score:.2f},在办 {self.open_count}/{self.capacity})"
-
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
@@ -123,18 +118,6 @@ class Assignment:
     judged: tuple[Judged, ...]
     waits_for: Passed | None = None
     skill_lifted: bool = False
-
-    def told(self) -> str:
-        """Return the answer to "why was I given this", a line per candidate, chosen first."""
-        if self.person:
-            head = f"{self.ticket_id} 分派给 {self.person}"
-        else:
-            why = f":{PASSED_TEXTS[self.waits_for]}" if self.waits_for else ":无人可分派"
-            head = f"{self.ticket_id} 在 {self.group} 排队{why}"
-        if self.skill_lifted:
-            head += "(组内无人具备所需技能,未按技能筛选)"
-        judged = sorted(self.judged, key=lambda one: one.passed is not None)
-        return "\n".join([head, *(one.told() for one in judged)])
 
 
 def assign(wanted: Wanted, candidates: Sequence[Candidate], moment: datetime) -> Assignment:
