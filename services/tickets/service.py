@@ -181,6 +181,11 @@ class TicketsService(DeskCalls):
         """Some hold far more than others."""
         duty.even_out(self.store, self.settings.policy, timer.key, Change(self.store.work.now))
 
+    @fires("duty_turn")
+    def on_duty_turn(self, timer: Timer) -> None:
+        """Somebody comes on duty, goes, is back or is away."""
+        duty.turn(self.store, self.settings.policy, timer.key, Change(self.store.work.now))
+
     def load_absentees(self, timers: Sequence[Timer]) -> None:
         """Lock the tickets of people who go away: subject first."""
         for timer in timers:

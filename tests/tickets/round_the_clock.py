@@ -1,14 +1,15 @@
 """A desk around the clock: three crews of four engineers who take turns, for weeks, on time that is not waited for.
 
-What is played is the service's own: `place`, `freed`, `draw`, `even_out` and the timers that they arm, over a store in
-memory. An engineer works on one ticket at a time and holds up to five; what they hold waits until they are back.
+What is played is the service's own: `place`, `freed`, `turn`, `draw`, `even_out` and the timers that they arm, over a
+store in memory. An engineer works on one ticket at a time and holds up to five; what they hold waits until they are
+back.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -44,14 +45,25 @@ def policy(folder: Path, *, even_out: bool) -> Policy:
     return read_policy(path, load_calendars())
 
 
-def roster() -> Roster:
-    """Three crews, eight hours each; every day the crews move on by one, so that all have as many nights."""
-    crews = [PEOPLE[0:4], PEOPLE[4:8], PEOPLE[8:12]]
+def steady_crews(number: int) -> list[str]:
+    """Return the crew of a duty: three in turns; every day they move on by one, so that all have as many nights."""
+    place = (number + number // 3) % 3
+    return PEOPLE[place * 4 : place * 4 + 4]
+
+
+def mixed_crews(number: int) -> list[str]:
+    """Return the crew of a duty, with other people each day; everybody works once a day."""
+    day, place = divmod(number, 3)
+    return Random(day).sample(PEOPLE, 12)[place * 4 : place * 4 + 4]
+
+
+def roster(crew: Callable[[int], list[str]]) -> Roster:
+    """Return duties of eight hours, around the clock."""
     return Roster(
         [
             Shift(POST, person, Span(BEGIN + number * DUTY, BEGIN + (number + 1) * DUTY))
             for number in range(DUTIES + LAST_DUTIES)
-            for person in crews[(number + number // 3) % 3]
+            for person in crew(number)
         ]
     )
 
@@ -59,8 +71,9 @@ def roster() -> Roster:
 class Memory:
     """What `duty.usecases` ask of a TicketStore, its `work`, `tickets` and `duty`, kept in memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, roster: Roster) -> None:
         self.now = BEGIN
+        self._roster = roster
         self.work = self.tickets = self.duty = self
         self.open: dict[str, Row] = {}
         self.armed: dict[tuple[str, str], datetime] = {}
@@ -102,6 +115,9 @@ class Memory:
     def open_tickets_in(self, group: str) -> list[Row]:
         return [row for row in self.open.values() if row["assignee"] and row["state"] == TicketState.NEW]
 
+    def roster(self, group: str) -> Roster:
+        return self._roster
+
     def held_by(self, person: str) -> list[Row]:
         return [row for row in self.open.values() if row["assignee"] == person]
 
@@ -126,12 +142,12 @@ class Memory:
 class Desk:
     """What becomes of the desk. apart: how often the loads of those on duty were how far apart, while one had room."""
 
-    def __init__(self, policy: Policy, random: Random) -> None:
-        self.memory = Memory()
+    def __init__(self, policy: Policy, random: Random, crew: Callable[[int], list[str]] = steady_crews) -> None:
+        self.roster = roster(crew)
+        self.memory = Memory(self.roster)
         self.store = cast(Any, self.memory)
         self.policy = policy
         self.random = random
-        self.roster = roster()
         self.solved: list[str] = []
         self.apart: Counter[int] = Counter()
         self.waited = 0
@@ -145,9 +161,10 @@ class Desk:
             self._plan(moment, "comes", "")
         for number in range(DUTIES + LAST_DUTIES):
             self._plan(BEGIN + number * DUTY, "duty", "")
+        usecases.expect_turn(self.store, POST.group)
         while self._calendar and len(self.solved) < tickets:
             now, _, what, who = heapq.heappop(self._calendar)
-            self._fire(until=now)
+            self._fire(until=now - timedelta(microseconds=1))
             self.memory.now = now
             getattr(self, f"_{what}")(Change(now), who)
             self._fire(until=now)
@@ -161,7 +178,7 @@ class Desk:
             kind, group = next(one for one, at in armed.items() if at == due_at)
             del armed[kind, group]
             self.memory.now = max(due_at, self.memory.now)
-            effect = {"draw": usecases.draw, "even_out": usecases.even_out}[kind]
+            effect = {"draw": usecases.draw, "even_out": usecases.even_out, "duty_turn": usecases.turn}[kind]
             effect(self.store, self.policy, group, Change(self.memory.now))
             self._begin()
 

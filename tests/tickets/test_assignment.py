@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from contracts.gateway import AwaySpan
 from services.tickets.duty.assignment import PASSED_TEXTS, Candidate, Passed, Wanted, assign, bar_to
-from tests.tickets.round_the_clock import PEOPLE, Desk, policy
+from tests.tickets.round_the_clock import PEOPLE, Desk, mixed_crews, policy
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -204,6 +204,11 @@ def test_ten_thousand_tickets_over_twelve_engineers_with_equal_shifts_are_shared
     assert max(desk.apart) <= 2
     assert desk.waited > 100  # There were times at which all were full.
     assert desk.memory.moves < 300  # It takes few moves, all of tickets that nobody had begun.
+
+
+def test_whoever_comes_on_duty_has_as_much_as_the_others_at_once(tmp_path: Path) -> None:
+    desk = Desk(policy(tmp_path, even_out=True), Random(1), mixed_crews).play(10_000)
+    assert max(desk.apart) <= 2
 
 
 def test_without_evening_out_the_same_desk_is_further_apart(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from sqlalchemy import text
 from contracts.gateway import AwaySpan, PersonChanged
 from eventkit.errors import NotFound, RuleBroken
 from tests.eventkit.desk import Desk, eventually, reported
+from tests.tickets.rehearsal import Rehearsal, on
 from tests.tickets.stories import asked, told, types, update
 
 GROUP = "华东支持组"
@@ -287,6 +289,27 @@ def test_the_clocks_of_what_a_leaver_held_follow_the_group_that_takes_it_over(
     ticket = call("get_ticket", number=number)
     assert ticket["group"] == "服务台"
     assert datetime.fromisoformat(ticket["due_solution_at"]) < NOW + timedelta(hours=3)
+
+
+def test_each_turn_of_a_roster_is_waited_for(desk_under: Callable[..., Desk], tmp_path: Path) -> None:
+    desk = Rehearsal(desk_under(), tmp_path / "policy.yaml")
+
+    def turns() -> list[datetime]:
+        return [timer.due_at for timer in desk.armed() if timer.kind == "duty_turn"]
+
+    # Given somebody whose duty begins and ends within a minute
+    begin, end = on("02 10:00:20"), on("02 16:00:40")
+    desk.receive("02 08:00", engineer("E1"))
+    whole = {"group": GROUP, "level": 2, "person": "E1", "begin_at": begin.isoformat(), "end_at": end.isoformat()}
+    desk.call("02 09:00", "load_roster", shifts=[whole])
+    desk.opened("02 09:00", region="华东")
+    desk.fire("02 09:00")
+    assert (turns(), holders(desk.desk)) == ([begin], [None])
+    # When it begins, then what waits is drawn
+    desk.fire("02 10:00:20", [timer for timer in desk.armed() if timer.kind == "duty_turn"])
+    assert turns() == [end]
+    desk.fire("02 10:00:20", [timer for timer in desk.armed("02 10:00:20") if timer.kind == "draw"])
+    assert holders(desk.desk) == ["E1"]
 
 
 def test_what_nobody_has_begun_is_evened_out(desk_under: Callable[..., Desk], calling: Callable[[Desk], Any]) -> None:

@@ -10,12 +10,10 @@ import msgspec
 
 from eventkit.errors import NotFound, RuleBroken
 from services.tickets.calls import visible
-from services.tickets.duty import usecases
 from services.tickets.duty.assignment import PASSED_TEXTS, Passed
 from services.tickets.duty.roster import HORIZON, Gap, Post, Roster, Shift, Span, Swap, swap_problem
 from services.tickets.duty.sheets import read_sheet
 from services.tickets.sla.policy import Policy
-from services.tickets.telling import called
 
 if TYPE_CHECKING:
     from services.tickets.storage import TicketStore
@@ -65,7 +63,7 @@ def _taken_in(
     for one in shifts:
         _check_group(arguments, one.post.group)
     taken, replaced = store.duty.replace_shifts(shifts)
-    _look_over(store, policy, {one.post.group for one in shifts}, actor)
+    _look_over(store, {one.post.group for one in shifts})
     return {"shifts": taken, "replaced": replaced, "groups": sorted({one.post.group for one in shifts})}
 
 
@@ -78,14 +76,16 @@ def swap_duty(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], 
     if problem := swap_problem(store.duty.roster_for(asked.group, asked.taker), swap):
         raise RuleBroken(problem[1], field=problem[0])
     store.duty.add_swap(swap, actor)
-    _look_over(store, policy, {asked.group}, actor)
+    _look_over(store, {asked.group})
     return given
 
 
-def _look_over(store: TicketStore, policy: Policy, groups: set[str], actor: str | None) -> None:
-    """Have gaps looked for, and queues drawn from, under the roster as it is from now on."""
-    store.work.arm("duty_watch", key="roster", subject="duty", due_at=store.work.now, payload={})
-    usecases.look(store, sorted(groups), called(store, actor))
+def _look_over(store: TicketStore, groups: set[str]) -> None:
+    """Have gaps looked for, queues drawn from and loads evened out, under the roster as it is from now on."""
+    now = store.work.now
+    store.work.arm("duty_watch", key="roster", subject="duty", due_at=now, payload={})
+    for group in sorted(groups):
+        store.work.arm("duty_turn", key=group, subject=f"queue {group}", due_at=now, payload={})
 
 
 def show_duty(store: TicketStore, policy: Policy, arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -186,6 +186,10 @@ class Roster:
             for gap in self.of(post)._gaps(post, _within(span, window), window.end_at)
         ]
 
+    def next_turn(self, now: datetime) -> datetime | None:
+        """Return the next moment at which somebody may come on duty, go, be back or be away; None after the last."""
+        return min((turn for turn in self._turns() if turn > now), default=None)
+
     def _duty(self, shift: Shift, moment: datetime) -> Duty | None:
         holder = self.holder(shift, moment)
         if self.is_present(holder, moment):

@@ -147,6 +147,18 @@ def freed(store: TicketStore, policy: Policy, group: str, change: Change) -> Non
     loads_changed(store, policy, group)
 
 
+def turn(store: TicketStore, policy: Policy, group: str, change: Change) -> None:
+    """Somebody of a group may have come on duty, who can take what waits, or some of what others hold."""
+    freed(store, policy, group, change)
+    expect_turn(store, group)
+
+
+def expect_turn(store: TicketStore, group: str) -> None:
+    """Wait for the next turn of a group's roster."""
+    if next_at := store.duty.roster(group).next_turn(store.work.now):
+        store.work.arm("duty_turn", key=group, subject=f"queue {group}", due_at=next_at, payload={})
+
+
 def uneven(store: TicketStore, policy: Policy, groups: Iterable[str], moment: datetime) -> list[str]:
     """Return the groups of whose people some hold far more than others, at a glance: it is asked after every ticket."""
     capacity = policy.assignment.capacity
@@ -226,6 +238,7 @@ def watch(store: TicketStore, policy: Policy, change: Change) -> list[Gap]:
     found: list[Gap] = []
     calendar = policy.duty_calendar
     for group in store.duty.groups_with_roster():
+        expect_turn(store, group)
         roster = store.duty.roster(group)
         open_spans = [Span(begin, end) for begin, end in calendar.openings(now, now + HORIZON)]
         found += roster.gaps(now, {post: open_spans for post in roster.posts})
