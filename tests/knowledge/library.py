@@ -6,6 +6,7 @@ import itertools
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -38,7 +39,12 @@ OPENED_AT = datetime(2026, 11, 2, 8, 30, tzinfo=UTC)
 
 
 class Gate:
-    """A way to the search server that can be shut: nobody listens then; or be silent: nobody answers then."""
+    """A way to the search server that can be shut: nobody listens then; or be silent: nobody answers then.
+
+    slow_s: for how long everything that goes through is held up.
+    """
+
+    slow_s = 0.0
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -72,10 +78,10 @@ class Gate:
                 for one, other in ((near, far), (far, near)):
                     threading.Thread(target=self._pass_on, args=(one, other), daemon=True).start()
 
-    @staticmethod
-    def _pass_on(one: socket.socket, other: socket.socket) -> None:
+    def _pass_on(self, one: socket.socket, other: socket.socket) -> None:
         with suppress(OSError):
             while data := one.recv(65536):
+                time.sleep(self.slow_s)
                 other.sendall(data)
         with suppress(OSError):
             other.shutdown(socket.SHUT_RDWR)
@@ -84,10 +90,11 @@ class Gate:
 class Library(Desk):
     """Knowledge under test: one database, one queue, one index."""
 
-    def __init__(self, installation: Installation, search_server: Installation) -> None:
-        name = f"k{next(_numbers)}"
+    def __init__(self, installation: Installation, search_server: Installation, name: str = "") -> None:
+        number = next(_numbers)
+        name = name or f"k{number}"
         self.gate = Gate(search_server.search_url("knowledge"))
-        self.prefix = f"liaison-knowledge-{os.getpid()}-{name}"
+        self.prefix = f"liaison-knowledge-{os.getpid()}-{number}"
         self.env: Mapping[str, str] = {
             "ELASTICSEARCH_URL": self.gate.url,
             "LIAISON_SEARCH_PREFIX": self.prefix,
@@ -193,9 +200,9 @@ class Library(Desk):
 
 
 @contextmanager
-def library_of(installation: Installation, search_server: Installation) -> Iterator[Library]:
-    """Run knowledge's surroundings for one test; the test starts the replicas."""
-    library = Library(installation, search_server)
+def library_of(installation: Installation, search_server: Installation, *, name: str = "") -> Iterator[Library]:
+    """Run knowledge's surroundings for one test; the test starts the replicas. name: of the service, else its own."""
+    library = Library(installation, search_server, name)
     try:
         yield library
     finally:
