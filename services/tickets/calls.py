@@ -12,6 +12,7 @@ from contracts.gateway import TicketRequested, TicketUpdateRequested
 from contracts.tickets import Voice
 from contracts.words import TicketState
 from eventkit.errors import NotFound, RuleBroken
+from eventkit.moments import believed_moment
 from services.tickets import opening, rules, usecases
 from services.tickets.relations.quick_texts import filled_in
 from services.tickets.rules import FINISHED
@@ -235,4 +236,4 @@ def checked(fact: type[F], arguments: Mapping[str, Any]) -> F:
 
 def moment_of(time: datetime, arrived_at: datetime | None, *, history: bool) -> datetime:
     """Return when an event counts for clocks (design: the event)."""
-    return rules.believed_moment(time, arrived_at or time, history=history)
+    return believed_moment(time, arrived_at or time, history=history)

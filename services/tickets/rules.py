@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
 
 from contracts.words import Secrecy, TicketState
-
-#: A live event's own time is believed when it lies this close to its arrival (design: the event).
-BELIEVED_BEFORE = timedelta(hours=24)
-BELIEVED_AFTER = timedelta(seconds=60)
 
 #: The last level of support (T4).
 VENDOR = 4
@@ -39,13 +34,6 @@ def step_problem(before: TicketState, after: TicketState) -> str | None:
 def is_begun(state: TicketState | str) -> bool:
     """Tell whether a ticket's holder has worked on it."""
     return state != TicketState.NEW
-
-
-def believed_moment(time: datetime, arrived_at: datetime, *, history: bool) -> datetime:
-    """Return the moment at which an event counts: its own time when believable or history, else its arrival."""
-    if history or arrived_at - BELIEVED_BEFORE <= time <= arrived_at + BELIEVED_AFTER:
-        return time
-    return arrived_at
 
 
 def is_visible(ticket: Mapping[str, object], scope: Mapping[str, object]) -> bool:

@@ -8,10 +8,6 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-#: A live event's own time is believed when it lies this close to its arrival (design: the event).
-BELIEVED_BEFORE = timedelta(hours=24)
-BELIEVED_AFTER = timedelta(seconds=60)
-
 
 class State(enum.StrEnum):
     """Where a learner stands in a course."""
@@ -87,12 +83,6 @@ def due_on(failed_at: datetime, days: int, zone: ZoneInfo) -> date:
     failed_at: aware. days: at least 1.
     """
     return failed_at.astimezone(zone).date() + timedelta(days=days)
-
-
-def believed_moment(time: datetime, arrived_at: datetime, *, history: bool) -> datetime:
-    """Return when something counts: when it says so itself, if that is believable or history; else its arrival."""
-    is_believable = arrived_at - BELIEVED_BEFORE <= time <= arrived_at + BELIEVED_AFTER
-    return time if history or is_believable else arrived_at
 
 
 def department_and_above(department: str | None) -> list[str]:

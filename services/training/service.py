@@ -8,8 +8,9 @@ from typing import Any
 from contracts import training as facts
 from contracts.gateway import CourseCompletionReported, PersonChanged
 from eventkit.envelope import Event
+from eventkit.moments import believed_moment
 from eventkit.service import Configured, Stored, answers, handles
-from services.training import calls, rules, usecases
+from services.training import calls, usecases
 from services.training.settings import Settings
 from services.training.storage import TrainingStore
 from services.training.telling import Circumstances
@@ -87,5 +88,5 @@ class TrainingService:
 
 def _circumstances(event: Event[CourseCompletionReported]) -> Circumstances:
     said = event.data.completed_at or event.time
-    moment = rules.believed_moment(said, event.arrived_at or event.time, history=event.history)
+    moment = believed_moment(said, event.arrived_at or event.time, history=event.history)
     return Circumstances(moment, event.actor or event.source, event.history)

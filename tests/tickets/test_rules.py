@@ -37,19 +37,6 @@ def test_a_region_has_a_group_and_an_unknown_one_the_desk(region: str | None, gr
 
 
 @pytest.mark.parametrize(
-    ("time", "history", "believed"),
-    [
-        pytest.param(at(-60), False, True, id="an hour old"),
-        pytest.param(at(-60 * 25), False, False, id="older than a day"),
-        pytest.param(at(2), False, False, id="from the future"),
-        pytest.param(at(-60 * 24 * 900), True, True, id="history is always believed"),
-    ],
-)
-def test_when_an_event_counts(time: datetime, history: bool, believed: bool) -> None:
-    assert rules.believed_moment(time, START, history=history) == (time if believed else START)
-
-
-@pytest.mark.parametrize(
     ("scope", "visible"),
     [
         ({"kind": "all"}, True),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -116,20 +116,6 @@ def test_problem_codes_of_modules_are_named_once_in_their_order() -> None:
 def test_the_contact_is_the_departments_or_the_nearest_one_above(department: str | None, contact: str | None) -> None:
     contacts = {"集团": "E1", "集团/华东分公司": "E2", "集团/华东分公司/财务部": "E3"}
     assert rules.contact_of(department, contacts) == contact
-
-
-@pytest.mark.parametrize(
-    ("time", "history", "counts"),
-    [
-        (NOON - timedelta(hours=24), False, NOON - timedelta(hours=24)),
-        (NOON - timedelta(hours=24, seconds=1), False, NOON),
-        (NOON + timedelta(seconds=60), False, NOON + timedelta(seconds=60)),
-        (NOON + timedelta(seconds=61), False, NOON),
-        (NOON - timedelta(days=900), True, NOON - timedelta(days=900)),
-    ],
-)
-def test_a_moment_counts_when_it_is_believable_or_history(time: datetime, history: bool, counts: datetime) -> None:
-    assert rules.believed_moment(time, NOON, history=history) == counts
 
 
 def test_a_retraining_is_due_by_the_days_of_the_enterprise() -> None:
