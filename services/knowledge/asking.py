@@ -18,6 +18,8 @@ _DEEPEST = 1_000
 _BY_SOUND = "s"
 #: A question this short, in keywords, is worth a second look by sound when nothing has all of it.
 _SHORT = 3
+#: Of the best hits of a text so many are looked at for its answer.
+_JUDGED = 6
 
 
 class Index(Protocol):
@@ -130,11 +132,23 @@ def miss_of(wanted: Question, person: str | None) -> Mapping[str, Any] | None:
 
 
 def articles_for(index: Index, text: str, problem_code: str | None, *, timeout_s: float) -> list[Found]:
-    """Return the articles that everybody may read which may help with a ticket or feedback, best first."""
+    """Return the articles that everybody may read which may help with a ticket, best first: as many as are suggested.
+
+    Raises Unavailable.
+    """
+    question = _about_ticket(text, families_in(text), problem_code, limit=rules.SUGGESTED)
+    hits = index.ask(question | {"_source": ["id", "title"]}, timeout_s=timeout_s)
+    return [Found(hit["_source"]["id"], hit["_source"]["title"]) for hit in hits]
+
+
+def is_answered(index: Index, text: str, problem_code: str | None, *, timeout_s: float) -> bool:
+    """Tell whether an article that everybody may read covers enough of a text to be its answer. Raises Unavailable."""
     families = families_in(text)
-    wanted = querying.about_ticket(text, families, problem_code)
+    hits = index.ask(_about_ticket(text, families, problem_code, limit=_JUDGED), timeout_s=timeout_s)
+    wanted = Question(text, families, {}, 0)
+    return any(_share(wanted, hit) >= rules.GOOD_SHARE for hit in hits)
+
+
+def _about_ticket(text: str, families: Sequence[Family], problem_code: str | None, *, limit: int) -> Body:
     filters: Mapping[str, Sequence[str]] = {"kind": ("article",), "level": rules.levels_for({})}
-    hits = index.ask(querying.question(wanted, filters, limit=2 * rules.SUGGESTED), timeout_s=timeout_s)
-    plain = Question(text, families, {}, 0)
-    sources = [(hit["_source"], _share(plain, hit)) for hit in hits]
-    return [Found(source["id"], source["title"], share, source["problem_codes"]) for source, share in sources]
+    return querying.question(querying.about_ticket(text, families, problem_code), filters, limit=limit)

@@ -80,10 +80,10 @@ class Librarian:
         patience_s = rules.SUGGESTION_PATIENCE_S
         return asking.articles_for(self, job.payload["title"], job.payload["code"], timeout_s=patience_s)
 
-    def look_up(self, job: Timer) -> list[Found]:
-        """Return what may answer feedback. Raises TryLater: nobody waits for it, and nothing may be lost."""
+    def look_up(self, job: Timer) -> bool:
+        """Tell whether an article answers feedback. Raises TryLater: nobody waits for it, and nothing may be lost."""
         with _until_done(job):
-            return asking.articles_for(self, job.payload["text"], job.payload["code"], timeout_s=2.0)
+            return asking.is_answered(self, job.payload["text"], job.payload["code"], timeout_s=2.0)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from contracts.tickets import FeedbackReceived, SlaBreached
 from eventkit.envelope import Event
 from services.knowledge import rules
 from services.knowledge.cutting import language_of
-from services.knowledge.rules import Found, MissKind
+from services.knowledge.rules import MissKind
 from services.knowledge.usecases import tell_rated
 
 if TYPE_CHECKING:
@@ -65,10 +65,10 @@ def take_feedback(store: KnowledgeStore, event: Event[FeedbackReceived]) -> None
         store.work.job("look_up_feedback", key=data.feedback_id, subject=data.feedback_id, payload=payload)
 
 
-def note_feedback(store: KnowledgeStore, payload: Mapping[str, Any], found: Sequence[Found]) -> None:
+def note_feedback(store: KnowledgeStore, payload: Mapping[str, Any], is_answered: bool) -> None:
     """Keep feedback as a missing answer, unless an article about its code, or a good hit, answers it."""
     code, text = payload["code"], payload["text"]
-    if rules.has_answer(found) or (code and store.is_covered(code)):
+    if is_answered or (code and store.is_covered(code)):
         return
     kind, key = (MissKind.PROBLEM_CODE, code) if code else (MissKind.FEEDBACK, text.lower())
     at = datetime.fromisoformat(payload["at"])

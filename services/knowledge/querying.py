@@ -116,6 +116,7 @@ def question(
         "query": {"bool": {"must": [wanted], "filter": needed}},
         "sort": [{"_score": "desc"}, {"id": "asc"}],
         "track_scores": True,
+        "track_total_hits": False,
         "_source": SHOWN,
         "from": offset,
         "size": limit,

@@ -53,12 +53,10 @@ class MissKind(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An article that a search found. share: of the question's keywords, 0 to 1; codes: its problem codes."""
+    """An article that a search found."""
 
     article_id: str
     title: str
-    share: float
-    codes: Sequence[str] = ()
 
 
 def article_id(number: int) -> str:
@@ -148,11 +146,6 @@ def suggestions(found: Iterable[Found], url: str) -> tuple[Suggestion, ...]:
 def suggestion(article: str, title: str, url: str) -> Suggestion:
     """Return an article as it is suggested."""
     return Suggestion(article_id=article, title=title, url=f"{url}/v1/articles/{article}")
-
-
-def has_answer(found: Iterable[Found]) -> bool:
-    """Tell whether one of the articles found is an answer."""
-    return any(one.share >= GOOD_SHARE for one in found)
 
 
 def backoff_s(attempts: int) -> float:

@@ -90,14 +90,14 @@ class KnowledgeService:
         """Attach feedback to its article, or see whether there is an answer to it."""
         missing.take_feedback(self.store, event)
 
-    def look_up_feedback(self, job: Timer) -> list[Found]:
+    def look_up_feedback(self, job: Timer) -> bool:
         """Search for an answer to feedback."""
         return self.librarian.look_up(job)
 
     @records("look_up_feedback", call="look_up_feedback", repeat_after_crash=True, emits=(SearchMissed,))
     def on_feedback_looked_up(self, job: Timer, outcome: Done | Failed | Unknown) -> None:
         """Keep feedback that nothing answers."""
-        missing.note_feedback(self.store, job.payload, outcome.value if isinstance(outcome, Done) else ())
+        missing.note_feedback(self.store, job.payload, isinstance(outcome, Done) and outcome.value)
 
     def put_in(self, job: Timer) -> int:
         """Bring the index to what the database says."""
