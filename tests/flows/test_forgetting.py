@@ -5,10 +5,12 @@ from __future__ import annotations
 import httpx
 import pytest
 
+from eventkit.database import open_engine
 from liaison import services
 from liaison.metrics_rebuild import metrics as metrics_command
 from liaison.people import forget_person
 from liaison.publishers import PublisherAccount, add_publisher
+from liaison.tokens import new_token
 from tests.eventkit.desk import eventually
 from tests.flows.test_from_door_to_effect import person, post
 from tests.system import System
@@ -57,6 +59,16 @@ def _columns(system: System, service: str, table: str, data_type: str) -> list[s
     return [row.column_name for row in rows]
 
 
+def write_as(system: System, number: str, ticket: str, body: str) -> None:
+    engine = open_engine(system.installation.database_uri("gateway"), name="test")
+    with engine.begin() as connection:
+        token = new_token(connection, "处理人", "admin", person=number)
+    engine.dispose()
+    url = f"{system.installation.gateway_url}/v1/tickets/{ticket}/comments"
+    headers = {"Authorization": f"Bearer {token}"}
+    assert httpx.post(url, json={"body": body}, headers=headers, timeout=10).status_code == 201
+
+
 def test_a_forgotten_person_is_nowhere_and_the_counts_stay(system: System, erp: PublisherAccount) -> None:
     # Given a person who is known everywhere, asked for something and said what they think
     post(system, erp, "person.changed", "p-E9001", person("E9001", SECRET, email=MAIL))
@@ -64,6 +76,11 @@ def test_a_forgotten_person_is_nowhere_and_the_counts_stay(system: System, erp: 
         system, erp, "ticket.requested", "t-9", {"title": "帮忙", "description": f"我是 {SECRET}", "requester": "E9001"}
     )
     post(system, erp, "feedback.submitted", "f-9", {"text": f"{SECRET} 说食堂太远", "author": "E9001"})
+    # And wrote on the ticket of somebody else
+    post(system, erp, "person.changed", "p-E2009", person("E2009", "别人"))
+    post(system, erp, "ticket.requested", "t-10", {"title": "别人的", "requester": "E2009"})
+    [other] = eventually(lambda: system.rows("tickets", "select number from ticket where title = '别人的'"))
+    write_as(system, "E9001", other.number, f"{SECRET} 看过了")
     system.settle()
     missing = "select count(*) from missing_answer where kind = 'feedback'"
     eventually(lambda: system.one("knowledge", missing) == 1, what="an answer to it is missing")
