@@ -21,6 +21,7 @@ from typing import Any, TypeVar, cast
 
 from nameko.containers import ServiceContainer, WorkerContext
 from nameko.extensions import DependencyProvider, Entrypoint, SharedExtension
+from prometheus_client.registry import Collector
 from sqlalchemy import Engine
 
 from contracts.fact import Fact
@@ -43,7 +44,7 @@ class _Hosting(SharedExtension):  # type: ignore[misc]
         settings = ProcessSettings.from_env(self.container.config)
         self.process = ServiceProcess(definition, settings, service_folder(self.container.service_cls))
         for provider in self.container.dependencies:
-            if isinstance(provider, Page | Outside):
+            if isinstance(provider, Attached):
                 provider.attach(self.process)
 
     def start(self) -> None:
@@ -172,7 +173,29 @@ class Configured(DependencyProvider):  # type: ignore[misc]
         return self._value
 
 
-class Outside(DependencyProvider):  # type: ignore[misc]
+class AtStart(DependencyProvider):  # type: ignore[misc]
+    """Does something before the service takes anything up: `dictionaries = AtStart(warm_up)`."""
+
+    def __init__(self, action: Callable[[], None]) -> None:
+        super().__init__()
+        self._action = action
+
+    def setup(self) -> None:
+        self._action()
+
+    def get_dependency(self, worker_ctx: WorkerContext) -> None:
+        return None
+
+
+class Attached(DependencyProvider):  # type: ignore[misc]
+    """What needs the process that the service runs in."""
+
+    def attach(self, process: ServiceProcess) -> None:
+        """Take the process, before it starts."""
+        raise NotImplementedError
+
+
+class Outside(Attached):
     """Gives the service what it calls the outside with, one for the process: `mailer = Outside(Mailer.opened)`.
 
     make: takes the environment, and an engine whose statements each stand for themselves: a call has no transaction.
@@ -196,7 +219,25 @@ class Outside(DependencyProvider):  # type: ignore[misc]
         return self._made[0] if self._made else None
 
 
-class Page(DependencyProvider):  # type: ignore[misc]
+class Shows(Attached):
+    """Shows more numbers on this service's own `/metrics`: `waiting = Shows(WaitingMails)`.
+
+    make: takes the environment, and the process's engine.
+    """
+
+    def __init__(self, make: Callable[[Mapping[str, str], Engine], Collector]) -> None:
+        super().__init__()
+        self._make = make
+
+    def attach(self, process: ServiceProcess) -> None:
+        """Have the process show them."""
+        process.metrics.registry.register(self._make(self.container.config, process.engine))
+
+    def get_dependency(self, worker_ctx: WorkerContext) -> None:
+        return None
+
+
+class Page(Attached):
     """Serves one more page of Prometheus text from this service's port: `facts = Page("/facts", content)`.
 
     content: makes the page from the process, whose engine it may read with.

@@ -123,25 +123,37 @@ class ServiceMetrics:
             self._lag.observe(max((now - (event.arrived_at or event.time)).total_seconds(), 0.0))
 
 
-class StoredMetrics(Collector):
-    """Depths and ages that lie in the database, read at scrape time."""
+class StoredNumbers(Collector):
+    """Numbers that lie in the database, read at scrape time."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        self.engine = engine
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
         """Nothing is known before the first scrape; saying so keeps registration off the database."""
         return ()
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
-        """Read one snapshot; a database that is away yields no sample, which alerts see as absent."""
+        """Read them; a database that is away yields no sample, which alerts see as absent."""
         try:
-            with self._engine.connect() as connection:
-                depth, age_s = outbox.depth_and_age(connection)
-                waiting = held.counts(connection)
-                overdue_s = timers.overdue_s(connection)
+            return list(self.read())
         except SQLAlchemyError:
-            return
+            return ()
+
+    def read(self) -> Iterable[GaugeMetricFamily]:
+        """Return the numbers as the database has them now."""
+        raise NotImplementedError
+
+
+class StoredMetrics(StoredNumbers):
+    """Depths and ages that every service has."""
+
+    def read(self) -> Iterable[GaugeMetricFamily]:
+        """Read one snapshot."""
+        with self.engine.connect() as connection:
+            depth, age_s = outbox.depth_and_age(connection)
+            waiting = held.counts(connection)
+            overdue_s = timers.overdue_s(connection)
         yield _gauge("liaison_outbox_depth", "Events that the broker has not confirmed.", depth)
         yield _gauge("liaison_outbox_age_seconds", "Age of the oldest unconfirmed event.", age_s)
         yield _gauge("liaison_timer_overdue_age_seconds", "Age of the oldest due timer not taken up.", overdue_s)

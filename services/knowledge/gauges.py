@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from elasticsearch import ApiError
 from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.registry import Collector
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Engine
 
 from eventkit.errors import Unavailable
-from eventkit.process import ServiceProcess
-from eventkit.service import Page
-from services.knowledge import cutting
+from eventkit.telemetry import StoredNumbers
 from services.knowledge.search import SearchIndex
 from services.knowledge.settings import Settings
 from services.knowledge.shelf import Shelf
@@ -21,26 +18,26 @@ from services.knowledge.shelf import Shelf
 _PATIENCE_S = 0.5
 
 
-class IndexGauges(Collector):
-    """Read at scrape time; a database that is away yields no sample, which alerts see as absent."""
+class IndexGauges(StoredNumbers):
+    """How the search stands; whether its server answers is told without the database, too."""
 
-    def __init__(self, shelf: Shelf, index: SearchIndex) -> None:
-        self._shelf, self._index = shelf, index
-
-    def describe(self) -> Iterable[GaugeMetricFamily]:
-        """Nothing is known before the first scrape; saying so keeps registration off the database."""
-        return ()
+    def __init__(self, env: Mapping[str, str], engine: Engine) -> None:
+        super().__init__(engine)
+        settings = Settings.from_env(env)
+        self._index = SearchIndex(settings.search_url, settings.search_prefix, timeout_s=_PATIENCE_S)
+        self._shelf = Shelf(engine)
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
-        """Ask the search server, and read one snapshot."""
+        """Ask the search server, and read."""
         yield GaugeMetricFamily(
             "liaison_knowledge_search_up", "Whether the search server answers: 1 or 0.", value=self._index.is_up()
         )
-        try:
-            waiting, oldest_s = self._shelf.behind()
-            wanted = self._shelf.count()
-        except SQLAlchemyError:
-            return
+        yield from super().collect()
+
+    def read(self) -> Iterable[GaugeMetricFamily]:
+        """Read what the index should hold and has not got yet, and ask it what it lacks."""
+        waiting, oldest_s = self._shelf.behind()
+        wanted = self._shelf.count()
         yield GaugeMetricFamily(
             "liaison_knowledge_index_waiting", "Changes that the search index has not got yet.", value=waiting
         )
@@ -60,17 +57,3 @@ class IndexGauges(Collector):
             return self._index.count()
         except (Unavailable, ApiError):  # Nothing can be found in an index that is broken, either.
             return 0
-
-
-class Gauges(Page):
-    """Adds our gauges to the process's own `/metrics`."""
-
-    def __init__(self) -> None:
-        super().__init__("/metrics", lambda process: b"")
-
-    def attach(self, process: ServiceProcess) -> None:
-        """Have the process show them, and read its dictionaries before the first question waits for them."""
-        cutting.warm_up()
-        settings = Settings.from_env(self.container.config)
-        index = SearchIndex(settings.search_url, settings.search_prefix, timeout_s=_PATIENCE_S)
-        process.metrics.registry.register(IndexGauges(Shelf(process.engine), index))

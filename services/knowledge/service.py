@@ -17,10 +17,11 @@ from contracts.tickets import FeedbackReceived, SlaBreached, TicketOpened, Ticke
 from contracts.training import CourseCompleted
 from eventkit.definition import Done, Failed, Unknown
 from eventkit.envelope import Event
-from eventkit.service import Configured, Outside, Stored, answers, fires, handles, records
+from eventkit.service import AtStart, Configured, Outside, Shows, Stored, answers, fires, handles, records
 from eventkit.timers import Timer
 from services.knowledge import calls, courses, missing, suggesting, usecases
-from services.knowledge.gauges import Gauges
+from services.knowledge.cutting import warm_up
+from services.knowledge.gauges import IndexGauges
 from services.knowledge.librarian import Librarian
 from services.knowledge.rules import Found
 from services.knowledge.settings import Settings
@@ -35,7 +36,9 @@ class KnowledgeService:
     store: KnowledgeStore = Stored(KnowledgeStore)
     settings: Settings = Configured(Settings.from_env)
     librarian: Librarian = Outside(Librarian)
-    gauges = Gauges()
+    gauges = Shows(IndexGauges)
+    # Reading them takes half a second, which the first question should not wait for.
+    dictionaries = AtStart(warm_up)
 
     # The order within a ticket does not matter: a suggestion stands for itself.
     @handles(TicketOpened, ordered=False)

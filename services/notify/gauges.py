@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.registry import Collector
-from sqlalchemy import Engine, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import text
 
 from contracts.notify import Medium
+from eventkit.telemetry import StoredNumbers
 from services.notify.rules import State
 
 _OPEN = (State.PENDING, State.SENDING, State.WAITING_CONTACT)
@@ -19,23 +18,13 @@ _OPEN_NOW = text(
 )
 
 
-class OpenDeliveries(Collector):
+class OpenDeliveries(StoredNumbers):
     """How many messages are under way in each state, and since when the oldest is."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    def describe(self) -> Iterable[GaugeMetricFamily]:
-        """Nothing is known before the first scrape; saying so keeps registration off the database."""
-        return ()
-
-    def collect(self) -> Iterable[GaugeMetricFamily]:
-        """Read one snapshot; a database that is away yields no sample, which alerts see as absent."""
-        try:
-            with self._engine.connect() as connection:
-                found = {(medium, state): (count, age) for medium, state, count, age in connection.execute(_OPEN_NOW)}
-        except SQLAlchemyError:
-            return
+    def read(self) -> Iterable[GaugeMetricFamily]:
+        """Read one snapshot."""
+        with self.engine.connect() as connection:
+            found = {(medium, state): (count, age) for medium, state, count, age in connection.execute(_OPEN_NOW)}
         pending = GaugeMetricFamily(
             "liaison_notify_pending", "Messages that are under way.", labels=("medium", "state")
         )

@@ -26,8 +26,7 @@ from contracts.tickets import (
 from contracts.training import CourseCompleted, EnrolmentConfirmed, RetrainingAssigned
 from eventkit.definition import Done, Failed, Unknown
 from eventkit.envelope import Event
-from eventkit.process import ServiceProcess
-from eventkit.service import Configured, Outside, Page, Stored, fires, handles, records
+from eventkit.service import Configured, Outside, Shows, Stored, fires, handles, records
 from eventkit.timers import Timer
 from services.notify import usecases
 from services.notify.channels import MailChannel
@@ -37,18 +36,6 @@ from services.notify.rules import LEASE_S, Answer, Said
 from services.notify.settings import Settings
 from services.notify.storage import NotifyStore
 from services.notify.watchdog import Watchdog, WatchdogAge
-
-
-class Gauges(Page):
-    """Adds our gauges to the process's own `/metrics`."""
-
-    def __init__(self) -> None:
-        super().__init__("/metrics", lambda process: b"")
-
-    def attach(self, process: ServiceProcess) -> None:
-        """Have the process show them."""
-        process.metrics.registry.register(OpenDeliveries(process.engine))
-        process.metrics.registry.register(WatchdogAge(process.engine))
 
 
 class Mailer:
@@ -73,7 +60,8 @@ class NotifyService:
     watchdog = Stored(Watchdog)
     settings = Configured(Settings.from_env)
     mailer = Outside(Mailer)
-    gauges = Gauges()
+    open_deliveries = Shows(lambda env, engine: OpenDeliveries(engine))
+    watchdog_age = Shows(lambda env, engine: WatchdogAge(engine))
 
     def load_recipients(self, events: Sequence[Event[Any]]) -> None:
         """Read in one go what the handlers below will need."""

@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.registry import Collector
-from sqlalchemy import Column, DateTime, Engine, Table, Text, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Column, DateTime, Table, Text, text
 
 from contracts.gateway import AlertFired
 from contracts.words import ALERTS_SOURCE, LIAISON, WATCHDOG
 from eventkit.envelope import Event
+from eventkit.telemetry import StoredNumbers
 from eventkit.work import Work
 from services.notify.storage import metadata
 
@@ -64,24 +63,14 @@ class Watchdog:
         return True
 
 
-class WatchdogAge(Collector):
+class WatchdogAge(StoredNumbers):
     """How long the watchdog has not been heard."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    def describe(self) -> Iterable[GaugeMetricFamily]:
-        """Nothing is known before the first scrape; saying so keeps registration off the database."""
-        return ()
-
-    def collect(self) -> Iterable[GaugeMetricFamily]:
-        """Read it; a database that is away yields no sample, which alerts see as absent."""
-        try:
-            with self._engine.connect() as connection:
-                age_s = connection.execute(text("select extract(epoch from now() - max(heard_at)) from watchdog"))
-                value = age_s.scalar_one()
-        except SQLAlchemyError:
-            return
+    def read(self) -> Iterable[GaugeMetricFamily]:
+        """Read it."""
+        with self.engine.connect() as connection:
+            age_s = connection.execute(text("select extract(epoch from now() - max(heard_at)) from watchdog"))
+            value = age_s.scalar_one()
         if value is not None:
             yield GaugeMetricFamily(
                 "liaison_watchdog_age_seconds",

@@ -26,7 +26,7 @@ from eventkit.definition import ServiceDefinition
 from eventkit.envelope import Event
 from eventkit.process import ServiceProcess
 from eventkit.rpc import RpcClient
-from eventkit.service import Outside, Page, definition_from, service_folder
+from eventkit.service import Attached, definition_from, service_folder
 from liaison.installation import Installation, free_port
 from services.knowledge.search import SearchIndex
 from services.knowledge.service import KnowledgeService
@@ -120,7 +120,7 @@ class Library(Desk):
         providers, definition = self._made(self.definition.name)
         process = ServiceProcess(service or definition, self.settings(), self.folder)
         for provider in providers:
-            if isinstance(provider, Page | Outside):
+            if isinstance(provider, Attached):
                 provider.attach(process)
         process.start()
         self.processes.append(process)
