@@ -9,7 +9,7 @@ from contracts.knowledge import Language
 from eventkit.errors import NotFound, RuleBroken
 from services.knowledge import asking, rules, usecases
 from services.knowledge.cutting import language_of
-from services.knowledge.rules import Level, MissKind, State
+from services.knowledge.rules import VERSION_FIELDS, Level, MissKind, State
 
 if TYPE_CHECKING:
     from services.knowledge.asking import Index
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Arguments = Mapping[str, Any]
 MAX_PAGE = 200
-_SHOWN = (
+_ARTICLE_FIELDS = (
     "id",
     "state",
     "language",
@@ -34,7 +34,7 @@ _SHOWN = (
     "retired_at",
     "retired_reason",
 )
-_MISS_SHOWN = (
+_MISS_FIELDS = (
     "id",
     "kind",
     "problem_code",
@@ -76,7 +76,7 @@ def edit_article(store: KnowledgeStore, categories: Sequence[str], arguments: Ar
     before = _before(store, one)
     fields = _fields(arguments, categories, before)
     row = usecases.edit(store, one, int(arguments["version"]), fields, store.work.actor)
-    return _shown(row) | {name: fields[name] for name in (*usecases.SHOWN, "body")}
+    return _shown(row) | {name: fields[name] for name in (*VERSION_FIELDS, "body")}
 
 
 def submit_article(store: KnowledgeStore, arguments: Arguments) -> dict[str, Any]:
@@ -118,7 +118,7 @@ def get_article(store: KnowledgeStore, arguments: Arguments) -> dict[str, Any]:
     if text is None:
         raise NotFound(f"{one} has no version {number}", field="version")
     count, mean = store.rating(one)
-    shown = _shown(row) | {name: text[name] for name in (*usecases.SHOWN, "body")}
+    shown = _shown(row) | {name: text[name] for name in (*VERSION_FIELDS, "body")}
     return shown | {"shown_version": number, "ratings": count, "mean_score": mean}
 
 
@@ -152,7 +152,7 @@ def list_missing_answers(store: KnowledgeStore, arguments: Arguments) -> dict[st
 
 
 def _shown_miss(row: Mapping[str, Any], with_feedback: bool) -> dict[str, Any]:
-    shown = {name: row[name] for name in _MISS_SHOWN}
+    shown = {name: row[name] for name in _MISS_FIELDS}
     return shown if with_feedback or row["kind"] != MissKind.FEEDBACK else shown | {"example": None}
 
 
@@ -161,7 +161,7 @@ def _limit(arguments: Arguments) -> int:
 
 
 def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: row[name] for name in _SHOWN}
+    return {name: row[name] for name in _ARTICLE_FIELDS}
 
 
 def _readable(store: KnowledgeStore, one: str, scope: Mapping[str, Any]) -> Mapping[str, Any]:

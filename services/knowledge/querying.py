@@ -19,7 +19,8 @@ _KEY_FORM: Mapping[Family, str] = {Family.ZH: "seg", Family.EN: "stem", Family.J
 _TITLE_WEIGHT = 2.5
 # More than any text can reach: among those about the code, the text decides.
 _CODE_WEIGHT = 1_000.0
-SHOWN = ["id", "kind", "title", "body", "url", "language", "category", "problem_codes", "level"]
+#: What a hit is shown by, kept with it in the index.
+HIT_FIELDS = ["id", "kind", "title", "body", "url", "language", "category", "problem_codes", "level"]
 Body = dict[str, Any]
 
 
@@ -54,8 +55,8 @@ def index_form() -> Body:
 
 
 def document(shown: Mapping[str, Any], family: Family) -> Body:
-    """Return what is indexed of an article or a material. shown: the fields named in SHOWN, with the whole body."""
-    fields: Body = {name: shown[name] for name in SHOWN} | {"published": True}
+    """Return what is indexed of an article or a material. shown: HIT_FIELDS, with the whole body."""
+    fields: Body = {name: shown[name] for name in HIT_FIELDS} | {"published": True}
     for part in ("title", "body"):
         for form, tokens in cut(shown[part], family).items():
             fields[field_of(part, family, form)] = " ".join(tokens)
@@ -117,7 +118,7 @@ def question(
         "sort": [{"_score": "desc"}, {"id": "asc"}],
         "track_scores": True,
         "track_total_hits": False,
-        "_source": SHOWN,
+        "_source": HIT_FIELDS,
         "from": offset,
         "size": limit,
     }

@@ -99,7 +99,7 @@ def _filled(index: SearchIndex, language: str, documents: Iterator[dict[str, Any
 
 
 def _document(one: Mapping[str, Any], language: str) -> querying.Body:
-    shown = dict.fromkeys(querying.SHOWN, "") | {"id": str(one["id"]), "kind": "article", "body": one["body"]}
+    shown = dict.fromkeys(querying.HIT_FIELDS, "") | {"id": str(one["id"]), "kind": "article", "body": one["body"]}
     return querying.document(shown | {"language": language, "level": "public"}, family_of(language))
 
 

@@ -12,6 +12,8 @@ from itertools import islice
 from contracts.knowledge import Suggestion
 from eventkit.errors import RuleBroken
 
+#: What each version of an article has of its own, besides its body; an article is listed by those of the published one.
+VERSION_FIELDS = ("language", "category", "problem_codes", "level", "title")
 #: How many articles are suggested for a ticket, and how many stand on a reading list.
 SUGGESTED = 3
 #: From this share of a question's keywords on, an article counts as an answer to it, so that none is missing.

@@ -28,7 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from eventkit.work import Row, Work
-from services.knowledge.rules import MissKind, State, article_id, miss_id
+from services.knowledge.rules import VERSION_FIELDS, MissKind, State, article_id, miss_id
 
 metadata = MetaData()
 _moment = DateTime(timezone=True)
@@ -145,9 +145,6 @@ index_entry = Table(
     comment="What the search index must hold, and what it is known to hold",
 )
 
-#: Columns of an article that its published version decides.
-SHOWN = ("language", "category", "problem_codes", "level", "title")
-
 
 class KnowledgeStore:
     """What one transaction sees and changes of knowledge."""
@@ -173,7 +170,7 @@ class KnowledgeStore:
         return article_id(self.work.connection.execute(text("select nextval('article_number')")).scalar_one())
 
     def add_version(self, row: Row, fields: Mapping[str, Any], author: str | None) -> None:
-        """Keep a text of an article under the article's newest version. fields: SHOWN and body."""
+        """Keep a text of an article under the article's newest version. fields: VERSION_FIELDS and body."""
         number = row["version"]
         self._versions.add(
             id=f"{row['id']}/{number}",
@@ -181,7 +178,7 @@ class KnowledgeStore:
             version=number,
             author=author,
             created_at=self.now,
-            **{name: fields[name] for name in (*SHOWN, "body")},
+            **{name: fields[name] for name in (*VERSION_FIELDS, "body")},
         )
 
     def read_article(self, one: str) -> Mapping[str, Any] | None:

@@ -11,19 +11,21 @@ from eventkit.envelope import Event
 from eventkit.errors import NotFound, RuleBroken
 from services.knowledge import rules
 from services.knowledge.cutting import language_of
-from services.knowledge.rules import Level, State
+from services.knowledge.rules import VERSION_FIELDS, Level, State
 
 if TYPE_CHECKING:
     from services.knowledge.storage import KnowledgeStore
 
 Row = dict[str, Any]
-SHOWN = ("language", "category", "problem_codes", "level", "title")
 
 
 def draft(
     store: KnowledgeStore, fields: Mapping[str, Any], author: str | None, *, from_ticket: str | None = None
 ) -> Row:
-    """Keep a new draft and tell of it. fields: SHOWN and body. from_ticket: the solved ticket it was made of (K3)."""
+    """Keep a new draft and tell of it.
+
+    fields: VERSION_FIELDS and body. from_ticket: the solved ticket it was made of (K3).
+    """
     row = store.articles.add(
         id=store.new_article_id(),
         state=State.DRAFT.value,
@@ -34,7 +36,7 @@ def draft(
         created_at=store.now,
         changed_at=store.now,
         retired_reason="",
-        **{name: fields[name] for name in SHOWN},
+        **{name: fields[name] for name in VERSION_FIELDS},
     )
     store.add_version(row, fields, author)
     store.work.emit(ArticleDrafted(**_told(row, 1), from_ticket=from_ticket), subject=row["id"])
@@ -52,7 +54,7 @@ def edit(store: KnowledgeStore, one: str, based_on: int, fields: Mapping[str, An
     values: Row = {"version": row["version"] + 1, "changed_at": store.now, "by_hand": True}
     if state is not State.PUBLISHED:
         # What was reviewed is not what it says now.
-        values |= {"state": State.DRAFT.value} | {name: fields[name] for name in SHOWN}
+        values |= {"state": State.DRAFT.value} | {name: fields[name] for name in VERSION_FIELDS}
     row = store.articles.change(row, **values)
     store.add_version(row, fields, author)
     return row
@@ -78,7 +80,7 @@ def publish(store: KnowledgeStore, one: str, answers: Sequence[str], publisher: 
         published_version=row["version"],
         published_at=store.now,
         changed_at=store.now,
-        **{name: text[name] for name in SHOWN},
+        **{name: text[name] for name in VERSION_FIELDS},
     )
     store.index(one, "article")
     _resolve_misses(store, row, answers)
@@ -160,7 +162,7 @@ def draft_from_ticket(store: KnowledgeStore, event: Event[TicketResolved], categ
             known,
             version=known["version"] + 1,
             changed_at=store.now,
-            **{name: fields[name] for name in SHOWN},
+            **{name: fields[name] for name in VERSION_FIELDS},
         )
         store.add_version(row, fields, None)
 
