@@ -130,7 +130,8 @@ def _change_fields(store: TicketStore, policy: Policy, row: Row, request: Ticket
 def _change_holder(store: TicketStore, policy: Policy, row: Row, request: TicketUpdateRequested, change: Change) -> Row:
     group = None if request.ungrouped else request.group or row["group_name"]
     assignee = None if request.unassigned else request.assignee or row["assignee"]
-    if not change.history and request.assignee and still_here(store, request.assignee) is None:
+    has_left = bool(request.assignee) and still_here(store, request.assignee) is None
+    if has_left and row["state"] not in FINISHED and not change.history:
         row = duty.assign_as_asked(store, policy, row, group, row["assignee"], change, reason="asked for")
         return duty.pass_on(store, policy, row, change, reason="the one asked for has left")
     reason = "asked for" if assignee else "nobody named"
@@ -243,9 +244,7 @@ def enter(
         row = _reopen(store, policy, row, change, said)
     row = store.tickets.change(row, state=state, state_since=change.moment)
     if reopening and not change.history:
-        row = sla.begin_support(store, policy, row, change)
-        if still_here(store, row["assignee"]) is None:
-            row = duty.pass_on(store, policy, row, change, reason="reopened and the holder left")
+        row = _take_up_again(store, policy, row, change)
     if row["responded_at"] is None and _is_response(row, state):
         row = _respond(store, policy, row, change)
     row = sla.follow_state(store, policy, row, change)
@@ -254,6 +253,14 @@ def enter(
     elif before in AWAITING and state not in FINISHED:
         tell(store, TicketResumed, row, policy, change, previous_state=before)
     return _finish(store, policy, row, before, change)
+
+
+def _take_up_again(store: TicketStore, policy: Policy, row: Row, change: Change) -> Row:
+    """Give a reopened ticket an internal target again, and another holder when its own has left."""
+    row = sla.begin_support(store, policy, row, change)
+    if still_here(store, row["assignee"]) is None:
+        row = duty.pass_on(store, policy, row, change, reason="reopened and the holder left")
+    return row
 
 
 def close_as_duplicate(store: TicketStore, policy: Policy, row: Row, change: Change, *, of: str) -> Row:

@@ -228,6 +228,15 @@ def test_nobody_who_has_left_is_given_a_ticket(tickets: Desk, wish: str) -> None
     assert tickets.rows("select assignee from ticket")[0].assignee is None
 
 
+def test_a_solved_ticket_waits_in_no_queue_when_a_leaver_is_named_for_it(tickets: Desk, call: Any) -> None:
+    tickets.publish(engineer("E21", "华东支持组", active=False))
+    eventually(lambda: tickets.one("select count(*) from person") == 1)
+    number = call("open_ticket", title="打不开", region="华东")["number"]
+    call("resolve_ticket", number=number, solution="重启")
+    call("change_ticket", number=number, assignee="E21")
+    assert tickets.one("select waits from ticket") is False
+
+
 def test_the_work_of_somebody_first_heard_of_as_a_leaver_is_handed_over(tickets: Desk) -> None:
     tickets.publish(asked("ERP-1", assignee="E21"))
     tickets.start()
