@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from contextlib import closing
 from typing import Any
 
-import amqp
 import httpx
 
 from eventkit import broker
-from eventkit.envelope import Event, encode_data, to_headers
+from eventkit.envelope import Event
 from eventkit.rpc import RpcClient
-from tests.eventkit.desk import eventually
+from tests.eventkit.desk import eventually, publish_confirmed
 from tests.system import System
 
 RUNNING = ("gateway", "tickets", "notify", "knowledge", "metrics")
@@ -62,14 +61,8 @@ class Watched:
 
     def tell(self, events: Sequence[Event[Any]]) -> None:
         """Publish events to the metrics service alone, each twice, and wait until Prometheus knows of all."""
-        connection = broker.connect(self.system.installation.amqp_admin_uri, name="test publisher")
-        channel = connection.channel()
-        channel.confirm_select()
         front = broker.partition_exchange("metrics", 1)
-        for event in [*events, *events]:
-            message = amqp.Message(encode_data(event.data), application_headers=to_headers(event), delivery_mode=2)
-            channel.basic_publish(message, exchange=front, routing_key=event.type)
-        broker.close_quietly(connection)
+        publish_confirmed(self.system.installation.amqp_admin_uri, front, [*events, *events])
         count = "select count(*) from journal"
         eventually(lambda: self.system.one("metrics", count) == len(events), 60, "every event is in the journal")
         known = time.time()

@@ -152,6 +152,30 @@ def eventually(condition: Callable[[], Any], timeout_s: float = 60.0, what: str 
         time.sleep(0.02)
 
 
+def publish_confirmed(uri: str, exchange: str, events: Sequence[Event[Any]]) -> None:
+    """Publish events in order and return when the broker has each of them.
+
+    A channel that is closed before loses what it has not passed on to a quorum queue yet.
+    """
+    connection = broker.connect(uri, name="test publisher")
+    channel = connection.channel()
+    channel.confirm_select()
+    unconfirmed = set(range(1, len(events) + 1))
+
+    def on_ack(tag: int, multiple: bool) -> None:
+        unconfirmed.difference_update([one for one in unconfirmed if one <= tag] if multiple else [tag])
+
+    channel.events["basic_ack"].add(on_ack)
+    for event in events:
+        message = amqp.Message(encode_data(event.data), application_headers=to_headers(event), delivery_mode=2)
+        channel.basic_publish(message, exchange=exchange, routing_key=event.type)
+    deadline = time.monotonic() + 60
+    while unconfirmed:
+        assert time.monotonic() < deadline, f"{len(unconfirmed)} events are not confirmed"
+        broker.drain(connection, 1.0)
+    broker.close_quietly(connection)
+
+
 class Desk:
     """One service under test on real servers."""
 

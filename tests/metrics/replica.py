@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import amqp
 import httpx
 
 from eventkit import broker, topology
-from eventkit.envelope import Event, encode_data, to_headers
+from eventkit.envelope import Event
 from liaison.installation import HOST, Installation, free_port
+from tests.eventkit.desk import publish_confirmed
 from tests.metrics.house import House
 
 _ROOT = Path(__file__).parents[2]
@@ -79,16 +79,7 @@ class Replicas:
 
     def publish(self, events: Sequence[Event[Any]]) -> None:
         """Publish events to the service, confirmed."""
-        connection = broker.connect(self._uri, name="test publisher")
-        channel = connection.channel()
-        channel.confirm_select()
-        front = broker.partition_exchange(self.name, 1)
-        for event in events:
-            message = amqp.Message(encode_data(event.data), application_headers=to_headers(event), delivery_mode=2)
-            channel.basic_publish(message, exchange=front, routing_key=event.type)
-        # The broker answers in order: when this is confirmed, all before it are there.
-        channel.basic_publish_confirm(message, exchange=front, routing_key=event.type)
-        broker.close_quietly(connection)
+        publish_confirmed(self._uri, broker.partition_exchange(self.name, 1), events)
 
     def close(self) -> None:
         """Stop what runs and remove the queues."""
