@@ -167,8 +167,8 @@ class Publisher:
             published_at = time.time()
             self.publish(message, exchange, key)
             yield event.id, published_at
-        self._take_confirms(at_most=0)
 
     def close(self) -> None:
-        """Close the connection."""
+        """Wait for the confirms that are still out, and close: a channel that is closed before may lose what it has."""
+        self._take_confirms(at_most=0)
         broker.close_quietly(self._connection)
