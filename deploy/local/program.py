@@ -17,7 +17,7 @@ MARK = "LIAISON_PART_OF"
 
 #: Where processor time is short, the way from a request to its ticket comes first, and these come after it.
 GIVE_WAY = frozenset({"knowledge", "notify", "metrics", "elasticsearch", "smtp", "prometheus", "alertmanager"})
-_NICE = ("/usr/bin/nice", "-n", "10")
+_NICE = ("/usr/bin/nice", "-n", "19")
 
 
 @dataclass(frozen=True, slots=True)
