@@ -11,7 +11,7 @@ from deploy.local.program import Program
 
 
 @pytest.mark.parametrize(
-    ("name", "niceness"), [("postgresql", 0), ("tickets", 0), ("elasticsearch", 10), ("notify", 10)]
+    ("name", "niceness"), [("postgresql", 0), ("tickets", 0), ("elasticsearch", 19), ("notify", 19)]
 )
 def test_the_way_from_a_request_to_its_ticket_comes_first(tmp_path: Path, name: str, niceness: int) -> None:
     ourselves = os.getpriority(os.PRIO_PROCESS, 0)
