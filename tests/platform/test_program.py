@@ -19,7 +19,7 @@ def test_the_way_from_a_request_to_its_ticket_comes_first(tmp_path: Path, name: 
     process = program.start(tmp_path, UnixAccount.ourselves())
     try:
         os.waitpid(process.pid, os.WUNTRACED)
-        assert (tmp_path / "logs" / f"{name}.log").read_text() == f"{ourselves + niceness}\n"
+        assert (tmp_path / "logs" / f"{name}.log").read_text() == f"{min(ourselves + niceness, 19)}\n"
         assert os.getpgid(process.pid) != os.getpgid(0)
     finally:
         process.send_signal(signal.SIGKILL)
