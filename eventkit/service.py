@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import inspect
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -187,12 +188,12 @@ class AtStart(DependencyProvider):  # type: ignore[misc]
         return None
 
 
-class Attached(DependencyProvider):  # type: ignore[misc]
+class Attached(DependencyProvider, ABC):  # type: ignore[misc]
     """What needs the process that the service runs in."""
 
+    @abstractmethod
     def attach(self, process: ServiceProcess) -> None:
         """Take the process, before it starts."""
-        raise NotImplementedError
 
 
 class Outside(Attached):

@@ -9,6 +9,7 @@ import json
 import logging
 import re
 import sys
+from abc import abstractmethod
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
@@ -140,9 +141,9 @@ class StoredNumbers(Collector):
         except SQLAlchemyError:
             return ()
 
+    @abstractmethod
     def read(self) -> Iterable[GaugeMetricFamily]:
         """Return the numbers as the database has them now."""
-        raise NotImplementedError
 
 
 class StoredMetrics(StoredNumbers):
