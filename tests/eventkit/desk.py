@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -174,6 +176,18 @@ def publish_confirmed(uri: str, exchange: str, events: Sequence[Event[Any]]) -> 
         assert time.monotonic() < deadline, f"{len(unconfirmed)} events are not confirmed"
         broker.drain(connection, 1.0)
     broker.close_quietly(connection)
+
+
+@contextmanager
+def running_code(code: str, env: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run Python code as a process, with its output in a file, until it is killed at the end."""
+    with log.open("ab") as out:
+        process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", code], env=env, stdout=out, stderr=out)
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
 
 
 class Desk:

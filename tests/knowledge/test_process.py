@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ from liaison.installation import Installation
 from services.knowledge import rebuild as rebuilding
 from services.knowledge import usecases
 from services.knowledge.storage import KnowledgeStore
-from tests.eventkit.desk import eventually
+from tests.eventkit.desk import eventually, running_code
 from tests.knowledge.library import Library, feedback, library_of, ticket_event
 from tests.seeds import FIXED_SEEDS, run_seed
 
@@ -50,13 +49,8 @@ def library(installation: Installation, search_server: Installation) -> Iterator
 def running(library: Library, log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Run the process until it is killed."""
     env = {**os.environ, **library.env, "AMQP_URI": library.uri, "DATABASE_URI": library.database_uri}
-    with log.open("ab") as out:
-        process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", _RUN], env=env, stdout=out, stderr=out)
-        try:
-            yield process
-        finally:
-            process.kill()
-            process.wait()
+    with running_code(_RUN, env, log) as process:
+        yield process
 
 
 @contextmanager

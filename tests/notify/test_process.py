@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from contracts.tickets import SlaBreached, SlaWarned
 from deploy.local.mailserver import KEEP, Verdict
 from liaison.installation import Installation
 from services.notify.settings import Settings
-from tests.eventkit.desk import eventually
+from tests.eventkit.desk import eventually, running_code
 from tests.notify.office import Office, about, office_of, person, ticket_event
 
 _RUN = """
@@ -42,13 +41,8 @@ def office(installation: Installation, tmp_path: Path) -> Iterator[Office]:
 def running(office: Office, log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Run the process, with its log in a file."""
     env = os.environ | office.env | {"AMQP_URI": office.uri, "DATABASE_URI": office.database_uri, "PAGE_PORT": "0"}
-    with log.open("ab") as out:
-        process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", _RUN], env=env, stdout=out, stderr=out)
-        try:
-            yield process
-        finally:
-            process.kill()
-            process.wait()
+    with running_code(_RUN, env, log) as process:
+        yield process
 
 
 def test_the_process_sends_mail_stops_cleanly_and_logs_nobody(office: Office, tmp_path: Path) -> None:
