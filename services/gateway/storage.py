@@ -87,6 +87,7 @@ mail_in = Table(
     Column("became", Text, nullable=False, comment="request, comment, ignored or unreadable"),
     Column("reason", Text, nullable=False, comment="why it was ignored or could not be read"),
     Column("number", Text, comment="of the ticket that it is about"),
+    Column("request_id", Text, comment="of the mail that asked for the ticket, when no number names it"),
     Column("repeats", Integer, nullable=False, server_default=text("0"), comment="how often it came again"),
     _moment("arrived_at"),
     Index("mail_in_by_sender", "sender", "arrived_at"),

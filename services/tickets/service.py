@@ -91,16 +91,15 @@ class TicketsService(DeskCalls):
     @handles(TicketUpdateRequested, preload="load_updates", emits=LIFE)
     def on_ticket_update_requested(self, event: Event[TicketUpdateRequested]) -> None:
         """Another system changes a ticket: state, holder, comment, solution; or somebody answers by mail."""
-        take = mail.take_reply if event.data.mail_from else usecases.update_ticket
+        store, policy, change = self.store, self.settings.policy, _change(event)
+        source, externalref = event.source, event.externalref
         with as_message():
-            take(
-                self.store,
-                self.settings.policy,
-                event.data,
-                _change(event),
-                source=event.source,
-                externalref=event.externalref,
-            )
+            if event.data.mail_from is None:
+                usecases.update_ticket(store, policy, event.data, change, source=source, externalref=externalref)
+            else:
+                mail.take_reply(
+                    store, policy, event.data, change, source=source, externalref=externalref, mail_id=event.id
+                )
 
     def load_people(self, events: Sequence[Event[PersonChanged]]) -> None:
         """Read in one statement the people who changed."""

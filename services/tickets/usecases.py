@@ -57,11 +57,18 @@ def update_ticket(
     externalref: str | None,
 ) -> None:
     """Change a ticket as another system asks. Raises BadMessage when there is no such ticket."""
-    row = store.tickets.get(request.number) if request.number else store.ticket_of(request_key(source, externalref))
+    row = ticket_meant(store, request, source=source, externalref=externalref)
     if row is None:
         named = request.number or externalref
         raise BadMessage(f"no ticket {named!r}", field="number" if request.number else "externalref")
     change_ticket(store, policy, row, request, change)
+
+
+def ticket_meant(
+    store: TicketStore, request: TicketUpdateRequested, *, source: str, externalref: str | None
+) -> Row | None:
+    """Return the ticket that a change is about: by its number, else by the key of the request for it."""
+    return store.tickets.get(request.number) if request.number else store.ticket_of(request_key(source, externalref))
 
 
 def change_ticket(

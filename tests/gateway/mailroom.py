@@ -1,13 +1,23 @@
-"""A mailbox on a real IMAP server, as others put mails into it and look into its folders."""
+"""A mailbox on a real IMAP server, as others put mails into it and look into its folders, and the door that reads it."""
 
 from __future__ import annotations
 
 import imaplib
 from collections.abc import Sequence
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+from sqlalchemy import Engine, text
 
 from deploy.local import dovecot
+from eventkit.blobs import FolderStore
 from liaison.installation import HOST, MAILBOX_PASSWORD, Installation
+from services.gateway.mail.door import MailDoor, MailMetrics
 from services.gateway.mail.mailbox import MailboxAddress
+from services.gateway.mail.settings import MailSettings
+from services.gateway.mail.usecases import Guards
+
+MAX_MAIL_BYTES = 200_000
 
 
 class Mailroom:
@@ -82,3 +92,47 @@ class Mailroom:
                 connection.unselect()
                 if name != "INBOX":
                     connection.delete(f'"{name}"')
+
+
+class Reader:
+    """A mail door over a fresh database, looked through by hand."""
+
+    def __init__(self, mailroom: Mailroom, engine: Engine, blobs: FolderStore) -> None:
+        guards = Guards(frozenset({"desk@example.invalid"}), max_per_hour=5)
+        self.settings = MailSettings(mailroom.address, guards, poll_s=20.0, max_mail_bytes=MAX_MAIL_BYTES)
+        self.mailroom, self.engine, self.blobs = mailroom, engine, blobs
+        self.registry = CollectorRegistry()
+        self.metrics = MailMetrics(self.registry)
+        self.woken = 0
+
+    def door(self) -> MailDoor:
+        """Return the door as a process that has just started has it."""
+
+        def wake(_work: Any) -> None:
+            self.woken += 1
+
+        return MailDoor(self.settings, self.engine, self.blobs, self.metrics, wake)
+
+    def look(self) -> float:
+        """Start, look once, end."""
+        door = self.door()
+        try:
+            return door.look()
+        finally:
+            door.close()
+
+    def rows(self) -> list[Any]:
+        """Return the list of mails, oldest first."""
+        with self.engine.connect() as connection:
+            return list(connection.execute(text("select * from mail_in order by arrived_at, id")).all())
+
+    def told(self) -> list[tuple[str, dict[str, Any]]]:
+        """Return what was told, as short types with data."""
+        statement = "select type, convert_from(payload, 'UTF8')::jsonb as data from eventkit.outbox order by position"
+        with self.engine.connect() as connection:
+            rows = connection.execute(text(statement)).all()
+        return [(row.type.removeprefix("liaison.")[:-3], row.data) for row in rows]
+
+    def up(self) -> float | None:
+        """Return whether the metric says that the mailbox answers."""
+        return self.registry.get_sample_value("liaison_gateway_mailbox_up")

@@ -9,72 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry
-from sqlalchemy import Engine, text
+from sqlalchemy import text
 
 from deploy.local.servers import Servers, running_servers
 from eventkit.blobs import FolderStore
 from eventkit.database import open_engine
 from liaison.installation import Installation
-from services.gateway.mail.door import MailDoor, MailMetrics
 from services.gateway.mail.mailbox import Mailbox
-from services.gateway.mail.settings import MailSettings
-from services.gateway.mail.usecases import Guards
 from tests.eventkit.desk import database_of
 from tests.gateway.door import FOLDER
-from tests.gateway.mailroom import Mailroom
+from tests.gateway.mailroom import MAX_MAIL_BYTES, Mailroom, Reader
 from tests.gateway.mails import head, mail
 
 REQUESTED, UPDATED = "ticket.requested", "ticket.update_requested"
-MANY = 200_000
 
 
 class Killed(BaseException):
     """The process ends here."""
-
-
-class Reader:
-    """A mail door over a fresh database, looked through by hand."""
-
-    def __init__(self, mailroom: Mailroom, engine: Engine, blobs: FolderStore) -> None:
-        guards = Guards(frozenset({"desk@example.invalid"}), max_per_hour=5)
-        self.settings = MailSettings(mailroom.address, guards, poll_s=20.0, max_mail_bytes=MANY)
-        self.mailroom, self.engine, self.blobs = mailroom, engine, blobs
-        self.registry = CollectorRegistry()
-        self.metrics = MailMetrics(self.registry)
-        self.woken = 0
-
-    def door(self) -> MailDoor:
-        """Return the door as a process that has just started has it."""
-
-        def wake(_work: Any) -> None:
-            self.woken += 1
-
-        return MailDoor(self.settings, self.engine, self.blobs, self.metrics, wake)
-
-    def look(self) -> float:
-        """Start, look once, end."""
-        door = self.door()
-        try:
-            return door.look()
-        finally:
-            door.close()
-
-    def rows(self) -> list[Any]:
-        """Return the list of mails, oldest first."""
-        with self.engine.connect() as connection:
-            return list(connection.execute(text("select * from mail_in order by arrived_at, id")).all())
-
-    def told(self) -> list[tuple[str, dict[str, Any]]]:
-        """Return what was told, as short types with data."""
-        statement = "select type, convert_from(payload, 'UTF8')::jsonb as data from eventkit.outbox order by position"
-        with self.engine.connect() as connection:
-            rows = connection.execute(text(statement)).all()
-        return [(row.type.removeprefix("liaison.")[:-3], row.data) for row in rows]
-
-    def up(self) -> float | None:
-        """Return whether the metric says that the mailbox answers."""
-        return self.registry.get_sample_value("liaison_gateway_mailbox_up")
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +82,35 @@ def test_an_answer_is_a_comment_without_what_it_answers(reader: Reader) -> None:
         (UPDATED, "T2026-000124", "谢谢"),
     ]
     assert [row.number for row in reader.rows()] == ["T2026-000123", "T2026-000124"]
+
+
+def test_whoever_answers_their_own_mail_speaks_of_the_same_ticket(reader: Reader) -> None:
+    quoted = "\n\n------------------ 原始邮件 ------------------\nVPN 连不上"
+    reader.mailroom.put(mail(subject="VPN", message_id="<first@example.invalid>"))
+    reader.mailroom.put(
+        mail(f"补充:账号 lin{quoted}", message_id="<second@example.invalid>", in_reply_to="<first@example.invalid>")
+    )
+    # Some programs name only the nearest mail.
+    reader.mailroom.put(mail(f"还是不行{quoted}", in_reply_to="<second@example.invalid>"))
+    reader.mailroom.put(mail("不相干的邮件", in_reply_to="<elsewhere@example.invalid>"))
+    reader.look()
+    first = reader.rows()[0].id
+    assert [(kind, data.get("number"), data.get("comment")) for kind, data in reader.told()] == [
+        (REQUESTED, None, None),
+        (UPDATED, None, "补充:账号 lin"),
+        (UPDATED, None, "还是不行"),
+        (REQUESTED, None, None),
+    ]
+    with reader.engine.connect() as connection:
+        sent = connection.execute(text("select aggregateid, headers from eventkit.outbox order by position")).all()
+    assert [(one.aggregateid, one.headers["ce-externalref"]) for one in sent[:3]] == [(first, first)] * 3
+
+
+def test_an_answer_to_an_answer_that_named_the_ticket_needs_no_number(reader: Reader) -> None:
+    reader.mailroom.put(mail("还是不行", subject="Re: T2026-000123", message_id="<second@example.invalid>"))
+    reader.mailroom.put(mail("补充一句", subject="补充", in_reply_to="<second@example.invalid>"))
+    reader.look()
+    assert [data["number"] for _, data in reader.told()] == ["T2026-000123", "T2026-000123"]
 
 
 def test_machines_are_ignored_and_listed_with_why(reader: Reader) -> None:
@@ -278,7 +258,7 @@ def test_what_nobody_foresaw_is_shown_to_a_person_and_the_next_mail_is_read(
 
 
 def test_a_mail_that_is_too_large_is_left_whole_and_told_of(reader: Reader) -> None:
-    reader.mailroom.put(mail("很大", subject="大邮件", files=(("a.zip", "application/zip", b"PK" * MANY),)))
+    reader.mailroom.put(mail("很大", subject="大邮件", files=(("a.zip", "application/zip", b"PK" * MAX_MAIL_BYTES),)))
     reader.look()
     [(_, data)] = reader.told()
     assert (data["title"], data["mail_from"]) == ("无法读取的邮件:大邮件", "e2001@example.invalid")

@@ -87,6 +87,29 @@ def test_a_requesters_reply_is_their_comment_with_its_files(desk: Desk, call: An
     assert desk.one("select count(*) from ticket") == 1
 
 
+def answer(first: str, mail_from: str, mail_id: str = "m2") -> Any:
+    data = TicketUpdateRequested(comment="补充一句", title="Re: VPN", mail_from=mail_from)
+    return reported(data, first, source=MAIL, externalref=first, id=mail_id)
+
+
+def test_whoever_answers_their_own_mail_comments_on_their_ticket(desk: Desk, call: Any, number: str) -> None:
+    desk.publish(answer("m1", "e7@x.invalid"))
+    eventually(lambda: desk.one("select count(*) from ticket_comment") == 1)
+    assert [one["body"] for one in call("ticket_comments", number=number)["items"]] == ["补充一句"]
+    assert desk.one("select count(*) from ticket") == 1
+
+
+def test_somebody_else_who_answers_that_mail_asks_for_a_ticket_of_their_own(desk: Desk, number: str) -> None:
+    desk.publish(answer("m1", "e8@x.invalid"))
+    eventually(lambda: desk.one("select count(*) from ticket") == 2)
+    [row] = desk.rows("select * from ticket where number <> :number", number=number)
+    # Theirs is found by their own mail, and the first one's by the first.
+    assert (row.requester, row.externalref) == ("E8", "m2")
+    desk.publish(answer("m2", "e8@x.invalid", "m3"), answer("m1", "e7@x.invalid", "m4"))
+    eventually(lambda: desk.one("select count(*) from ticket_comment") == 2)
+    assert desk.one("select count(*) from ticket") == 2
+
+
 def test_an_engineers_reply_is_the_desks_response(desk: Desk, call: Any, number: str) -> None:
     desk.publish(reply(number, "e21@x.invalid"))
     eventually(lambda: "ticket.responded" in types(desk))

@@ -22,7 +22,7 @@ from eventkit.work import Work
 from services.gateway.mail import reading, rules, usecases
 from services.gateway.mail.mailbox import DONE, PROBLEM, Mailbox
 from services.gateway.mail.settings import MailSettings
-from services.gateway.mail.storage import SOURCE, MailStore, seen
+from services.gateway.mail.storage import SOURCE, MailStore, seen, topic_of
 from services.gateway.mail.usecases import Became, Outcome
 
 _RETRY_S = 30.0
@@ -161,9 +161,11 @@ class MailDoor:
             # In nobody's name: whoever it claims to be from must not be answered, nor speak on a ticket.
             self._hand_over(mailbox, uid, replace(mail, sender=""), raw, doubt)
             return
-        content = usecases.keep_files(mail, self._blobs, guards)
+        with self._engine.connect() as connection:
+            topic = topic_of(connection, mail)
+        content = usecases.keep_files(mail, topic, self._blobs, guards)
         outcome = self._committed(
-            mailbox.validity, uid, mail.id, lambda store: usecases.take(store, mail, content, guards)
+            mailbox.validity, uid, mail.id, lambda store: usecases.take(store, mail, topic, content, guards)
         )
         self._finish(mailbox, uid, outcome)
 

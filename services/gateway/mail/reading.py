@@ -99,7 +99,7 @@ def head_of(raw: bytes) -> Mail:
     sender_name, sender = _sender(headers)
     answers = [*_IDS.findall(headers.get("in-reply-to", "")), *_IDS.findall(headers.get("references", ""))[::-1]]
     return Mail(
-        id=sha256(message_id.encode() or raw).hexdigest()[:32],
+        id=_digest(message_id.encode() or raw),
         message_id=message_id,
         sender=sender,
         sender_name=sender_name,
@@ -110,6 +110,15 @@ def head_of(raw: bytes) -> Mail:
         files=(),
         is_report=parsed.get_content_type() == "multipart/report",
     )
+
+
+def id_of(message_id: str) -> str:
+    """Return the id of the mail that has a Message-ID."""
+    return _digest(message_id.encode())
+
+
+def _digest(told: bytes) -> str:
+    return sha256(told).hexdigest()[:32]
 
 
 def read(raw: bytes) -> Mail:

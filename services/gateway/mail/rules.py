@@ -1,4 +1,4 @@
-"""What a mail is: a new request, a word on a ticket, or nothing that a person has written. Pure.
+"""Whether a person has written a mail, and about which ticket. Pure.
 
 Sources: RFC 3834 (Auto-Submitted), RFC 3464 and 5321 (reports and their empty sender), RFC 2919 (List-Id), and what
 mail programs do instead (Precedence, X-Auto-Response-Suppress, subjects).
@@ -7,7 +7,6 @@ mail programs do instead (Precedence, X-Auto-Response-Suppress, subjects).
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from contracts.markings import marking_in
 from services.gateway.mail.reading import Mail
@@ -33,38 +32,18 @@ _SUPPRESSED = frozenset({"all", "oof", "autoreply"})
 _MARKS = ("x-autoreply", "x-autorespond", "x-autoreply-from", "x-loop", "list-id", "x-failed-recipients")
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """Somebody wants something new."""
-
-
-@dataclass(frozen=True, slots=True)
-class Word:
-    """Somebody writes about a ticket. number: as the mail has it, in capitals."""
-
-    number: str
-
-
-@dataclass(frozen=True, slots=True)
-class Ignored:
-    """No person has written this, or too many such came. reason: for who looks through the list."""
-
-    reason: str
-
-
-Verdict = Request | Word | Ignored
-
-
-def judge(
+def reason_to_ignore(
     mail: Mail, *, own_addresses: frozenset[str], sent_last_hour: int, max_per_hour: int = MAX_PER_HOUR
-) -> Verdict:
-    """Return what a mail is. sent_last_hour: how many mails of this sender were read in the last hour, this one not."""
+) -> str | None:
+    """Return why a mail is nothing that a person has written, or one too many; None for what is taken.
+
+    sent_last_hour: how many mails of this sender were read in the last hour, this one not.
+    """
     if reason := _not_by_a_person(mail, own_addresses):
-        return Ignored(reason)
+        return reason
     if sent_last_hour >= max_per_hour:
-        return Ignored(f"more than {max_per_hour} mails within an hour from this sender")
-    number = ticket_number(mail)
-    return Word(number) if number else Request()
+        return f"more than {max_per_hour} mails within an hour from this sender"
+    return None
 
 
 def ticket_number(mail: Mail) -> str | None:

@@ -9,7 +9,9 @@ from sqlalchemy import Connection, text
 from contracts.fact import Fact
 from eventkit.envelope import Event, partitionkey_of
 from eventkit.work import Work
-from services.gateway.mail.usecases import Outcome
+from services.gateway.mail import rules
+from services.gateway.mail.reading import Mail, id_of
+from services.gateway.mail.usecases import Outcome, Topic
 
 #: Sources under /liaison are Liaison's own: no publisher can pass for a mailbox.
 SOURCE = "/liaison/mail"
@@ -38,12 +40,13 @@ class MailStore:
             "title": outcome.title,
             "became": str(outcome.became),
             "reason": outcome.reason,
-            "number": outcome.number,
+            "number": outcome.topic.number,
+            "request_id": outcome.topic.request_id,
         }
         statement = (
-            "insert into mail_in (id, message_id, sender, title, became, reason, number)"
-            " values (:id, :message_id, :sender, :title, :became, :reason, :number) on conflict (id) do update"
-            " set repeats = mail_in.repeats + 1 returning repeats"
+            "insert into mail_in (id, message_id, sender, title, became, reason, number, request_id)"
+            " values (:id, :message_id, :sender, :title, :became, :reason, :number, :request_id)"
+            " on conflict (id) do update set repeats = mail_in.repeats + 1 returning repeats"
         )
         return bool(self._work.connection.execute(text(statement), values).scalar_one() == 0)
 
@@ -54,8 +57,11 @@ class MailStore:
             {"validity": validity, "uid": uid, "id": mail_id},
         )
 
-    def emit(self, fact: Fact, *, mail_id: str, subject: str) -> None:
-        """Announce what a mail asks for. A second event with the mail's id is a repeat."""
+    def emit(self, fact: Fact, *, mail_id: str, subject: str, externalref: str) -> None:
+        """Announce what a mail asks for. A second event with the mail's id is a repeat.
+
+        externalref: the id of the mail that asked for the ticket, under which the ticket is found.
+        """
         now = self._work.now
         self._work.emit_as(
             Event(
@@ -66,7 +72,7 @@ class MailStore:
                 time=now,
                 data=fact,
                 partitionkey=partitionkey_of(SOURCE, subject),
-                externalref=mail_id,
+                externalref=externalref,
                 arrived_at=now,
             )
         )
@@ -76,3 +82,17 @@ def seen(connection: Connection, validity: int, uids: Iterable[int]) -> set[int]
     """Return which messages of the mailbox were read before."""
     statement = text("select uid from mail_seen where validity = :validity and uid = any(:uids)")
     return set(connection.execute(statement, {"validity": validity, "uids": list(uids)}).scalars())
+
+
+def topic_of(connection: Connection, mail: Mail) -> Topic:
+    """Return which ticket a mail is about: by its number, else by the nearest mail that it answers and that we know."""
+    if number := rules.ticket_number(mail):
+        return Topic(number)
+    statement = text(
+        "select number, coalesce(request_id, id) as request_id from mail_in"
+        " where id = any(:ids) and became <> 'ignored' order by array_position(:ids, id) limit 1"
+    )
+    known = connection.execute(statement, {"ids": [id_of(one) for one in mail.answers]}).one_or_none()
+    if known is None:
+        return Topic()
+    return Topic(number=known.number) if known.number else Topic(request_id=known.request_id)

@@ -14,7 +14,6 @@ from eventkit.blobs import key_of
 from services.gateway import files
 from services.gateway.mail import rules
 from services.gateway.mail.reading import Mail, MailFile
-from services.gateway.mail.rules import Ignored, Word
 from services.gateway.mail.words import own_words
 
 if TYPE_CHECKING:
@@ -39,8 +38,21 @@ class Became(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Topic:
+    """Which ticket a mail is about: by its number, else by the mail that asked for it; a new one when both are None."""
+
+    number: str | None = None
+    request_id: str | None = None
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the mail asks for a ticket of its own."""
+        return self.number is None and self.request_id is None
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
-    """What is kept of a mail. number: of the ticket that it is about."""
+    """What is kept of a mail."""
 
     mail_id: str
     message_id: str
@@ -48,7 +60,7 @@ class Outcome:
     title: str
     became: Became
     reason: str = ""
-    number: str | None = None
+    topic: Topic = Topic()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +84,12 @@ class Content:
     attached: tuple[AttachedFile, ...]
 
 
-def keep_files(mail: Mail, blobs: BlobStore | None, guards: Guards) -> Content:
+def keep_files(mail: Mail, topic: Topic, blobs: BlobStore | None, guards: Guards) -> Content:
     """Keep a mail's files, outside of any transaction, and return what it says, with why some were not kept.
 
     What is surely ignored leaves nothing. Raises Unavailable.
     """
-    if isinstance(rules.judge(mail, own_addresses=guards.own_addresses, sent_last_hour=0), Ignored):
+    if rules.reason_to_ignore(mail, own_addresses=guards.own_addresses, sent_last_hour=0):
         return Content("", ())
     attached, left_out = [], []
     for number, file in enumerate(mail.files, 1):
@@ -86,7 +98,7 @@ def keep_files(mail: Mail, blobs: BlobStore | None, guards: Guards) -> Content:
             left_out.append(f"[附件未保存:{name or '?'}:{reason}]")
         elif blobs is not None:
             attached.append(_kept(blobs, f"{mail.id}-{number}", name, file.body))
-    said = own_words(mail.text, is_reply=rules.ticket_number(mail) is not None)
+    said = own_words(mail.text, is_reply=not topic.is_new)
     text, whole = _short("\n".join([said, *([""] if left_out else []), *left_out]), mail.id, blobs)
     return Content(text, (*attached, *whole))
 
@@ -108,9 +120,9 @@ def _kept(blobs: BlobStore, file_id: str, name: str, body: bytes) -> AttachedFil
     return AttachedFile(id=file_id, name=name, size_bytes=len(body), sha256=key, content_type=content_type)
 
 
-def take(store: MailStore, mail: Mail, content: Content, guards: Guards) -> Outcome | None:
+def take(store: MailStore, mail: Mail, topic: Topic, content: Content, guards: Guards) -> Outcome | None:
     """Judge a mail, record what becomes of it and tell it; None for one that came before."""
-    verdict = rules.judge(
+    reason = rules.reason_to_ignore(
         mail,
         own_addresses=guards.own_addresses,
         sent_last_hour=store.sent_last_hour(mail.sender),
@@ -118,16 +130,15 @@ def take(store: MailStore, mail: Mail, content: Content, guards: Guards) -> Outc
     )
     title = (mail.subject or _NO_SUBJECT)[:_MAX_TITLE]
     known = (mail.id, mail.message_id, mail.sender, title)
-    if isinstance(verdict, Ignored):
-        outcome = Outcome(*known, Became.IGNORED, verdict.reason)
+    if reason:
+        outcome = Outcome(*known, Became.IGNORED, reason)
         return outcome if store.record(outcome) else None
-    if isinstance(verdict, Word):
-        outcome = Outcome(*known, Became.COMMENT, number=verdict.number)
-    else:
-        outcome = Outcome(*known, Became.REQUEST)
+    outcome = Outcome(*known, Became.REQUEST if topic.is_new else Became.COMMENT, topic=topic)
     if not store.record(outcome):
         return None
-    store.emit(_fact(outcome, content), mail_id=mail.id, subject=outcome.number or mail.id)
+    # What asked for a ticket and what is said about it have one subject, so that they arrive in their order.
+    about = topic.request_id or mail.id
+    store.emit(_fact(outcome, content), mail_id=mail.id, subject=topic.number or about, externalref=about)
     return outcome
 
 
@@ -137,9 +148,9 @@ def _fact(outcome: Outcome, content: Content) -> TicketRequested | TicketUpdateR
         "mail_from": outcome.sender,
         "attachments": content.attached,
     }
-    if outcome.number is None:
+    if outcome.topic.is_new:
         return TicketRequested(description=content.text, channel=Channel.MAIL, **common)
-    return TicketUpdateRequested(number=outcome.number, comment=content.text, **common)
+    return TicketUpdateRequested(number=outcome.topic.number, comment=content.text, **common)
 
 
 def _short(text: str, mail_id: str, blobs: BlobStore | None) -> tuple[str, Sequence[AttachedFile]]:
@@ -157,14 +168,14 @@ def hand_over(store: MailStore, head: Mail, reason: str, raw: AttachedFile | Non
     """Have a person look at a mail that cannot be read; None for one that came before, or that no person has sent."""
     title = f"{_UNREADABLE}:{head.subject or head.sender or head.message_id or '?'}"[:_MAX_TITLE]
     known = (head.id, head.message_id, head.sender, head.subject[:_MAX_TITLE])
-    verdict = rules.judge(
+    ignored_for = rules.reason_to_ignore(
         head,
         own_addresses=guards.own_addresses,
         sent_last_hour=store.sent_last_hour(head.sender) if head.sender else 0,
         max_per_hour=guards.max_per_hour,
     )
-    if isinstance(verdict, Ignored):
-        outcome = Outcome(*known, Became.IGNORED, f"{verdict.reason}; and unreadable: {reason}")
+    if ignored_for:
+        outcome = Outcome(*known, Became.IGNORED, f"{ignored_for}; and unreadable: {reason}")
         return outcome if store.record(outcome) else None
     outcome = Outcome(*known, Became.UNREADABLE, reason)
     if not store.record(outcome):
@@ -177,7 +188,7 @@ def hand_over(store: MailStore, head: Mail, reason: str, raw: AttachedFile | Non
         mail_from=head.sender or None,
         attachments=(raw,) if raw else (),
     )
-    store.emit(asked, mail_id=head.id, subject=head.id)
+    store.emit(asked, mail_id=head.id, subject=head.id, externalref=head.id)
     return outcome
 
 

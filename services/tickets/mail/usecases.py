@@ -53,10 +53,14 @@ def take_reply(
     *,
     source: str,
     externalref: str | None,
+    mail_id: str,
 ) -> str:
-    """Write a comment for the requester, the holder or an engineer; anybody else's words are a ticket of their own."""
+    """Write a comment for the requester, the holder or an engineer; anybody else's words are a ticket of their own.
+
+    externalref: without a number, of the mail that asked for the ticket. mail_id: of this one.
+    """
     sender = store.senders.person_at(request.mail_from or "")
-    row = store.tickets.get(request.number) if request.number else None
+    row = usecases.ticket_meant(store, request, source=source, externalref=externalref)
     if row is None or sender is None or not _may_write(row, sender):
         asked = TicketRequested(
             title=request.title or request.number or "—",
@@ -65,7 +69,7 @@ def take_reply(
             mail_from=request.mail_from,
             attachments=request.attachments,
         )
-        return open_ticket(store, policy, asked, change, source=source, externalref=externalref)
+        return open_ticket(store, policy, asked, change, source=source, externalref=mail_id)
     is_own = sender["employee_number"] == row["requester"]
     row = _living(store, row)
     row, change = begun(store, row, replace(change, actor=sender["employee_number"]))
