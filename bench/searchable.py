@@ -98,8 +98,8 @@ def _found(
         "course completed at the AMQP door → material searchable": [],
     }
     by_article, by_course = waiting.values()
-    try:
-        with ThreadPoolExecutor(_LOOKERS) as lookers:
+    with ThreadPoolExecutor(_LOOKERS) as lookers:
+        try:
             for step in paced(2 * len(articles), 2 * _EACH_PER_SECOND):
                 number, is_course = divmod(step, 2)
                 if not is_course:
@@ -110,9 +110,10 @@ def _found(
                 publisher.publish(message, broker.INTAKE, CourseCompletionReported.TYPE)
                 one = f"{courses[number]}/M1"
                 by_course.append(lookers.submit(_look, client, one, {"q": f"讲义 kbcourse{number:06d}"}, begun))
-            return {what: [one.result() for one in found] for what, found in waiting.items()}
-    finally:
-        publisher.close()
+        finally:
+            # Whoever only waits answers no heartbeat: the broker would end the connection.
+            publisher.close()
+        return {what: [one.result() for one in found] for what, found in waiting.items()}
 
 
 def _publish_and_look(client: httpx.Client, article: str, number: int) -> float:
