@@ -1,4 +1,4 @@
-"""A mailbox on a real IMAP server, as others put mails into it and look into its folders, and the door that reads it."""
+"""A mailbox on a real IMAP server, as others put mails into it, and the door that reads it."""
 
 from __future__ import annotations
 
