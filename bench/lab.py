@@ -154,8 +154,19 @@ class Lab:
         used = {name: _cpu_seconds(process.pid) for name, process in running.items()}
         return used | {part: _cpu_seconds(self.servers.pid(part)) for part in self.parts}
 
-    def until(self, condition: Callable[[], Any], *, within_s: float, what: str, process: Any = None) -> Any:
-        """Return the condition's value once it is true. Raises Ended when it is not in time or the process is gone."""
+    def until(
+        self,
+        condition: Callable[[], Any],
+        *,
+        within_s: float,
+        what: str,
+        process: Any = None,
+        look_each_s: float = 0.05,
+    ) -> Any:
+        """Return the condition's value once it is true. Raises Ended when it is not in time or the process is gone.
+
+        look_each_s: long enough that looking takes little from what is measured.
+        """
         deadline = time.monotonic() + within_s
         while not (value := condition()):
             gone = process is not None and process.poll() is not None
@@ -163,7 +174,7 @@ class Lab:
                 raise Ended(
                     f"{what}: {'its process ended' if gone else f'not within {within_s:.0f} s'}; see {self.logs}"
                 )
-            time.sleep(0.05)
+            time.sleep(look_each_s)
         return value
 
 

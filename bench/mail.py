@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench import whole
+from bench.door import by_amqp
 from bench.figures import Figure, console, percentiles, quantile, spread
-from bench.intake import by_amqp
 from bench.lab import Ended, Lab
 from bench.latency import WARM_S, since_published
 from bench.load import PER_SECOND
@@ -26,7 +26,7 @@ PARTS = whole.PARTS
 IN_TIME_MS = 5000.0
 """Within which every flow of the desk must reach its end."""
 # The search server's Java needs a while until it is compiled.
-_WARM_UP_S, _QUICK_WARM_UP_S = 10.0, 1.0
+_WARM_UP_S, _QUICK_WARM_UP_S = 20.0, 1.0
 _ARTICLES = 1000
 _MESSAGE_ID = re.compile(rb"^Message-ID:\s*<(?:[^@>.]*\.)?([^@>.]+)@", re.IGNORECASE | re.MULTILINE)
 # A call takes milliseconds: one that has no outcome after seconds will have none until its lease ends.
@@ -122,6 +122,7 @@ def hold(lab: Lab, running: dict[str, Any], hold_s: float, run: str) -> Held:
                 lambda: int(rows(_SENT)[0][0]) >= sent + len(published),
                 within_s=120 + 4 * hold_s,
                 what="every receipt",
+                look_each_s=1.0,
             )
             drained_s = time.monotonic() - ended
         receipts = _receipts(lab, rows, run)

@@ -15,8 +15,8 @@ from typing import Any
 import httpx
 
 from bench import whole
+from bench.door import at_the_door, attributes_of, by_amqp
 from bench.figures import Figure, console, percentiles, quantile, spread
-from bench.intake import at_the_door, attributes_of, by_amqp
 from bench.lab import Ended, Lab
 from bench.latency import WARM_S
 from bench.load import PER_SECOND, Publisher, paced
