@@ -15,6 +15,7 @@ from eventkit.envelope import new_id
 from liaison.installation import Installation
 from liaison.terminal import console
 from liaison.transactions import calling
+from liaison.workbooks import Unreadable, csv_of, is_workbook
 from services.tickets.duty.roster import LEVEL_TEXTS
 from services.tickets.duty.sheets import SheetFault, decoded
 
@@ -33,16 +34,26 @@ def _ask(method: str, **arguments: Any) -> Any:
 @duty.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def load(file: Path) -> None:
-    """Load the roster in FILE, a spreadsheet saved as CSV; what it covers is replaced.
+    """Load the roster in FILE, a workbook's first sheet or CSV; what it covers is replaced.
 
     Columns: 组, 级别, 工号, 日期, 开始, 结束, and perhaps 替班. A sheet with a fault is refused as a whole, and every
     fault is told by its line.
     """
-    sheet = decoded(file.read_bytes())
+    taken = _ask("load_roster", sheet=_sheet(file))
+    console.print(f"{taken['shifts']} shifts loaded, {taken['replaced']} replaced: {', '.join(taken['groups'])}")
+
+
+def _sheet(file: Path) -> str:
+    content = file.read_bytes()
+    if is_workbook(content):
+        try:
+            return csv_of(content)
+        except Unreadable as error:
+            raise click.ClickException(f"{file.name} {error}") from error
+    sheet = decoded(content)
     if isinstance(sheet, SheetFault):
         raise click.ClickException(sheet.told(file.name))
-    taken = _ask("load_roster", sheet=sheet)
-    console.print(f"{taken['shifts']} shifts loaded, {taken['replaced']} replaced: {', '.join(taken['groups'])}")
+    return sheet
 
 
 @duty.command()

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+import xlsxwriter
 from click.testing import CliRunner
 
 from deploy.local.mailbox import MailFolder
@@ -21,6 +22,7 @@ from tests.eventkit.desk import eventually
 from tests.policies import AROUND_THE_CLOCK
 from tests.system import System
 
+_COLUMNS = ["组", "级别", "工号", "日期", "开始", "结束"]
 _LINK = re.compile(r"http://127\.0\.0\.1:\d+/t/\S+")
 
 
@@ -117,15 +119,22 @@ def test_the_operators_commands_explain_and_plan(
     assert (before - after).total_seconds() == 12 * 3600
 
 
+@pytest.mark.parametrize("name", ["roster.csv", "roster.xlsx"])
 def test_a_roster_is_loaded_from_a_spreadsheet_and_shown(
-    system: System, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    system: System, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
 ) -> None:
     monkeypatch.setenv("LIAISON_HOME", str(system.installation.home))
     system.installation.save()
-    sheet = tmp_path / "roster.csv"
-    sheet.write_bytes("组,级别,工号,日期,开始,结束\n服务台,专家,E1001,2099-03-02,09:00,17:00\n".encode("gb18030"))
+    sheet, rows = tmp_path / name, [_COLUMNS, ["服务台", "专家", "E1001", "2099-03-02", "09:00", "17:00"]]
+    if name.endswith("csv"):
+        sheet.write_bytes("".join(f"{','.join(row)}\n" for row in rows).encode("gb18030"))
+    else:
+        with xlsxwriter.Workbook(sheet) as book:
+            page = book.add_worksheet()
+            for line, row in enumerate(rows):
+                page.write_row(line, 0, row)
     loaded = CliRunner().invoke(duty, ["load", str(sheet)], catch_exceptions=False)
-    assert "1 shifts loaded, 0 replaced: 服务台" in loaded.output
+    assert re.search(r"^1 shifts loaded, \d replaced: 服务台$", loaded.output, re.MULTILINE)
     shown = CliRunner().invoke(duty, ["show", "服务台"], catch_exceptions=False)
     assert "当班：无人" in shown.output
     # Under the files of the running service posts are manned around the clock, not by the day as under those shipped.

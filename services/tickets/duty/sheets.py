@@ -1,4 +1,4 @@
-"""Reading a duty roster from a spreadsheet saved as CSV: bytes in, shifts and faults out. Pure.
+"""Reading a duty roster from a spreadsheet as CSV: bytes in, shifts and faults out. Pure.
 
 The first line names the columns, in Chinese or English, in any order. Encodings: UTF-8, with or without a byte order
 mark, and GB18030, as which Excel saves plain "CSV" in China. Separators: comma, semicolon or tab.
@@ -42,7 +42,6 @@ _MOMENT = re.compile(
 )
 _EMPLOYEE_NUMBER = re.compile(r"\S{1,64}")
 _LONGEST_SHIFT = timedelta(days=31)
-_WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +81,6 @@ def read_sheet(content: bytes, zone: ZoneInfo) -> Sheet:
 
 def decoded(content: bytes) -> str | SheetFault:
     """Return a sheet's text, or why it has none."""
-    if content.startswith(_WORKBOOKS):
-        return SheetFault(0, 0, "is an Excel workbook: save it as CSV (另存为 CSV UTF-8), then send that")
     if b"\0" in content:
         return SheetFault(0, 0, "is not a CSV file in UTF-8 or GB18030")
     encoding = "utf-8-sig" if _is_meant_as_utf8(content) else "gb18030"
