@@ -21,7 +21,7 @@ from bench.plan import Plan, quick_plan
 
 # The rows of a group share servers. The last one's are those with a search server that has something to find.
 _GROUPS = (
-    ("handler", "tickets", "desk", "relay", "latency", "timers", "decoding", "page"),
+    ("handler", "tickets", "desk", "relay", "latency", "timers", "clocks", "decoding", "page"),
     ("intake",),
     ("replay",),
     ("mail", "searchable", "search", "memory"),
