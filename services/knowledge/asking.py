@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from contracts.markings import marking_in
 from eventkit.errors import RuleBroken
 from services.knowledge import querying, rules
 from services.knowledge.cutting import Family, coverage, families_in, family_of, keywords, normal
@@ -124,7 +125,12 @@ def _item(wanted: Question, hit: Body, url: str) -> dict[str, Any]:
 
 
 def miss_of(wanted: Question, person: str | None) -> Mapping[str, Any] | None:
-    """Return what to remember of a question that found nothing, None when it is too short or was narrowed down."""
+    """Return what to remember of a question that found nothing; None when it is too short or was narrowed down.
+
+    None also when it bears the marking of a state secret: it is answered, and leaves nothing behind (S6).
+    """
+    if marking_in(wanted.text):
+        return None
     key = " ".join(normal(wanted.text, wanted.families[0]).split())
     if len(key) < 2 or wanted.filters["category"] is not None:
         return None

@@ -256,6 +256,12 @@ def test_a_search_that_finds_nothing_is_remembered_once(library: Library) -> Non
     assert misses(library) == []
 
 
+def test_a_question_that_bears_a_marking_is_answered_and_leaves_nothing_behind(library: Library) -> None:
+    assert library.found("机密★十年 核心交换机部署图") == []
+    assert library.rows("select from eventkit.timer where kind = 'note_search'") == []
+    assert misses(library) == []
+
+
 @pytest.mark.parametrize(
     ("before", "answer", "question", "mark"),
     [
