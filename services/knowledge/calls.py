@@ -139,7 +139,7 @@ def list_articles(store: KnowledgeStore, arguments: Arguments) -> dict[str, Any]
 def list_missing_answers(store: KnowledgeStore, arguments: Arguments) -> dict[str, Any]:
     """Return a page of what nobody has answered yet, those asked most first.
 
-    with_feedback: whether the caller may read all feedback; what it said is left out otherwise.
+    with_feedback: whether the caller may read all feedback; what it and tickets said is left out otherwise.
     """
     limit, cursor = _limit(arguments), str(arguments.get("cursor") or "0")
     if not cursor.isascii() or not cursor.isdigit():
@@ -153,7 +153,8 @@ def list_missing_answers(store: KnowledgeStore, arguments: Arguments) -> dict[st
 
 def _shown_miss(row: Mapping[str, Any], with_feedback: bool) -> dict[str, Any]:
     shown = {name: row[name] for name in _MISS_FIELDS}
-    return shown if with_feedback or row["kind"] != MissKind.FEEDBACK else shown | {"example": None}
+    # The words of a problem code may be those of feedback, too: only what was searched for is for everybody.
+    return shown if with_feedback or row["kind"] == MissKind.QUERY else shown | {"example": None}
 
 
 def _limit(arguments: Arguments) -> int:

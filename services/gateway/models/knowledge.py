@@ -163,7 +163,7 @@ class MissSearch(Body):
 class MissingAnswer(BaseModel):
     """Something that nobody has answered yet. `resolved_by`: the article that is the answer.
 
-    `example`: null where it is feedback, unless the caller may read all feedback.
+    `example`: null unless it was searched for, or the caller may read all feedback.
     """
 
     id: str
