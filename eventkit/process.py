@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import timedelta
 from http.server import ThreadingHTTPServer
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from typing import Protocol
 
 from eventkit import housekeeping, lookout, schema
@@ -30,7 +31,7 @@ from eventkit.telemetry import ServiceMetrics, StoredMetrics, log
 from eventkit.work import Work
 
 JOB_WORKERS = 4
-# A loop that has not come round for this long hangs; the supervisor should restart the process.
+# A loop that has neither come round nor given way for this long hangs; the supervisor should restart the process.
 SILENT_S = 120.0
 
 
@@ -60,6 +61,17 @@ class _Runs(Protocol):
     def run(self) -> None: ...
 
     def stop(self) -> None: ...
+
+
+#: The loop whose thread this is.
+_own_loop: ContextVar[_Runs | None] = ContextVar("own loop", default=None)
+
+
+def give_way() -> None:
+    """Let the process's other loops have their turn, and show that this one lives: for calls that take long."""
+    if (loop := _own_loop.get()) is not None:
+        loop.last_seen = monotonic()
+    sleep(0)
 
 
 class ServiceProcess:
@@ -154,6 +166,7 @@ class ServiceProcess:
 
     def _start(self, name: str, loop: _Runs) -> None:
         def run() -> None:
+            _own_loop.set(loop)
             try:
                 loop.run()
             except BaseException:

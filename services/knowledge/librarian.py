@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from sqlalchemy import Engine
 
 from eventkit.errors import RuleBroken, TryLater, Unavailable
+from eventkit.process import give_way
 from eventkit.telemetry import log
 from eventkit.timers import Timer
 from services.knowledge import asking, rules
@@ -65,7 +66,8 @@ class Librarian:
         """Build the index anew, unless somebody has by now. Raises TryLater until it is there."""
         with _until_done(job):
             if self._index.generation_read() is None:
-                rebuild(self._engine, self._index)
+                # Cutting takes all of a processor for minutes; calls and heartbeats are not to wait for its end.
+                rebuild(self._engine, self._index, lambda done, total: give_way())
 
     @contextmanager
     def _mended(self) -> Iterator[None]:

@@ -45,8 +45,8 @@ class IndexStatus:
 def rebuild(engine: Engine, index: SearchIndex, show: Callable[[int, int], None] = lambda done, total: None) -> int:
     """Build a new generation and search it from then on; return how many documents it began with.
 
-    show: told (done, total) now and then. Raises RuleBroken while another rebuild runs, Unavailable when the search
-    server goes away: the next rebuild cleans up what this one leaves.
+    show: told (done, total) after each document. Raises RuleBroken while another rebuild runs, Unavailable when the
+    search server goes away: the next rebuild cleans up what this one leaves.
     """
     shelf = Shelf(engine)
 

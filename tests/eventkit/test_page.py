@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from queue import SimpleQueue
 from typing import Any
 
 import httpx
@@ -17,12 +20,12 @@ from sqlalchemy import text
 
 from contracts.gateway import TicketRequested
 from eventkit import broker, held, topology
-from eventkit.definition import Effect
+from eventkit.definition import Effect, Job
 from eventkit.envelope import Event, encode_data, to_headers
 from eventkit.errors import RuleBroken, TryLater
 from eventkit.handling import EventHandling
 from eventkit.inbox import receive
-from eventkit.process import SILENT_S, ServiceProcess
+from eventkit.process import SILENT_S, ServiceProcess, give_way
 from eventkit.timers import Timer
 from eventkit.work import Work
 from tests.eventkit.desk import Desk, eventually, record_and_tell, request
@@ -154,6 +157,57 @@ def test_a_process_is_not_alive_while_a_loop_of_it_hangs(desk: Callable[..., Des
     finally:
         go_on.set()
     eventually(lambda: httpx.get(address, trust_env=False).status_code == 200)
+
+
+def test_a_call_that_takes_long_is_alive_as_long_as_it_gives_way(desk: Callable[..., Desk]) -> None:
+    under_way, gave_way = SimpleQueue[str](), threading.Event()
+    go_on, end = threading.Event(), threading.Event()
+
+    def toil(job: Timer) -> None:
+        under_way.put(threading.current_thread().name)
+        go_on.wait(60)
+        give_way()
+        gave_way.set()
+        end.wait(60)
+
+    toiling = Job("toil", toil, lambda work, job, outcome: None, repeat_after_crash=True)
+    service = desk(jobs={"toil": toiling})
+    process = running(service, service.uri)
+    with service.engine.begin() as connection:
+        work = Work(connection, source="/test", now=datetime.now(UTC))
+        work.job("toil", key="1", subject="A", payload={})
+        work.flush()
+    worker = under_way.get(timeout=60)
+    try:
+        # As if it had toiled for longer than a test should last
+        process._running[worker][0].last_seen -= SILENT_S
+        assert list(process.live.problems()) == [worker]
+        go_on.set()
+        assert gave_way.wait(60)
+        assert process.live.problems() == {}
+    finally:
+        go_on.set()
+        end.set()
+
+
+def test_whoever_gives_way_lets_the_other_green_threads_have_their_turn() -> None:
+    code = """
+from eventkit import green
+green.patch()
+import threading
+from eventkit.process import give_way
+turns = []
+def work(name):
+    while len(turns) < 6:
+        turns.append(name)
+        give_way()
+threads = [threading.Thread(target=work, args=(name,)) for name in "ab"]
+[each.start() for each in threads]
+[each.join() for each in threads]
+print("".join(turns))
+"""
+    told = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, check=True, text=True)
+    assert told.stdout.strip().endswith(("abab", "baba")), told.stdout
 
 
 def test_a_process_is_not_ready_while_one_of_its_loops_fails(service: Desk) -> None:

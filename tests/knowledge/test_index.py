@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
@@ -11,6 +12,7 @@ from contracts.tickets import TicketOpened
 from eventkit.database import open_engine
 from eventkit.errors import Unavailable
 from liaison.installation import Installation
+from services.knowledge import librarian
 from services.knowledge import rebuild as rebuilding
 from services.knowledge.cutting import Family
 from services.knowledge.querying import document, tombstone
@@ -149,6 +151,21 @@ def test_an_index_that_is_lost_is_no_answer_and_is_built_anew(library: Library) 
     assert sorted(eventually(lambda: _found(library, "年假"), what="the index is back")) == ids
     assert library.gauge("index_missing") == 0
     assert library.one("select count(*) from eventkit.timer where kind = 'note_search'") == 0
+
+
+def test_a_rebuild_within_the_service_gives_way_after_each_document(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gave_way: list[str] = []
+    monkeypatch.setattr(librarian, "give_way", lambda: gave_way.append(threading.current_thread().name))
+    for n in range(3):
+        library.published(f"年假制度{n}", "年假每年十天。")
+    library.caught_up()
+    library.lose_the_index()
+    with pytest.raises(Unavailable):
+        library.found("年假")
+    eventually(lambda: _found(library, "年假"), what="the index is back")
+    assert [name.partition(" ")[0] for name in gave_way] == ["job"] * 3
 
 
 def test_nothing_counts_as_unanswered_because_the_index_is_lost(library: Library) -> None:
