@@ -160,11 +160,13 @@ def _check_interrupted(service: str, generation: int, count: int, admin: broker_
 
 def _remove_left_over(service: str, generation: int, admin: broker_topology.Administration) -> None:
     """Remove what a run that was cut off at its very end has left of generations before the one in use."""
-    for number, queues in broker_topology.generations_of(service, admin.found()).items():
+    found = admin.found()
+    for number in broker_topology.generations_of(service, found):
         if number < generation:
-            exchanges, left, _ = broker_topology.partition_parts(service, (), number, queues)
-            _each(admin.remove, exchanges)
-            _each(admin.remove, left)
+            exchanges, _, _ = broker_topology.partition_parts(service, (), number, 0)
+            # By the names that are there: it may have been cut off between two queues.
+            left = [queue for queue in found.queues if queue.name.startswith(f"{exchanges[0].name}.")]
+            _each(admin.remove, exchanges, left)
 
 
 def _wait_until_empty(admin: broker_topology.Administration, queues: Sequence[str], say: Any) -> None:

@@ -155,6 +155,32 @@ def test_a_change_that_was_cut_off_at_its_very_end_is_cleared_away_by_the_next(
     assert TicketOpened.TYPE in {getattr(part, "key", None) for part in create}
 
 
+def test_a_change_that_was_cut_off_between_two_old_queues_is_cleared_away_by_the_next(
+    desk: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a service with three queues, in which nothing waits, as the broker would say only after some seconds
+    monkeypatch.setattr(administration, "_wait_until_empty", lambda *_: None)
+    monkeypatch.setattr(topology.Administration, "waiting", lambda *_: 0)
+    service = desk(handlers=TWO_TYPES)
+    change(service, 3)
+    # And a change that was cut off when the first of them had been removed
+    remove = topology.Administration.remove
+
+    def remove_one_queue(admin: topology.Administration, part: Any) -> None:
+        remove(admin, part)
+        if isinstance(part, topology.Queue):
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(topology.Administration, "remove", remove_one_queue)
+        with pytest.raises(KeyboardInterrupt):
+            change(service, 1)
+    assert topology.generations_of(service.definition.name, service.admin.found()) == {2: 2, 3: 1}
+    # When it is run again, one generation is left
+    change(service, 1)
+    assert topology.generations_of(service.definition.name, service.admin.found()) == {4: 1}
+
+
 def interrupted(*_: Any) -> None:
     raise KeyboardInterrupt
 
