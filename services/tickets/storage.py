@@ -277,10 +277,6 @@ FORGET = (
     "update feedback set owner = null where owner = :number",
     "update feedback_change set before = nullif(before, :number), after = nullif(after, :number),"
     " actor = nullif(actor, :number) where :number in (before, after, actor)",
-    "update eventkit.outbox set payload ="
-    " convert_to((convert_from(payload, 'UTF8')::jsonb - array['text', 'reason'])::text, 'UTF8')"
-    " where type in ('liaison.ticket.commented.v1', 'liaison.ticket.reopened.v1') and sent_at is not null"
-    " and :number in (headers ->> 'ce-actor', convert_from(payload, 'UTF8')::jsonb ->> 'requester')",
     "update eventkit.outbox set headers = headers - 'ce-actor', payload ="
     " convert_to((convert_from(payload, 'UTF8')::jsonb - 'author' || '{\"text\": \"\"}')::text, 'UTF8')"
     " where type like 'liaison.feedback.%' and sent_at is not null"

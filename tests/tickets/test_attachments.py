@@ -9,7 +9,7 @@ import pytest
 from eventkit.errors import NotFound, RuleBroken
 from eventkit.forgetting import forget
 from services.tickets import storage
-from tests.eventkit.desk import Desk
+from tests.eventkit.desk import Desk, eventually
 
 OWN = {"kind": "own", "person": "E7"}
 
@@ -65,6 +65,7 @@ def test_what_does_not_fit_is_refused_with_its_field(
 
 def test_a_forgotten_persons_files_are_gone(tickets: Desk, call: Any, number: str) -> None:
     call("add_attachment", actor="E21", number=number, **file("E7的身份证.png"))
+    eventually(lambda: not tickets.one("select count(*) from eventkit.outbox where sent_at is null"))
     forget(tickets.engine, "E7", storage.FORGET)
     assert call("ticket_attachments", number=number)["items"] == []
     assert "身份证" not in str(call("ticket_changes", number=number))
