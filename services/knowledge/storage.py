@@ -292,10 +292,20 @@ class KnowledgeStore:
             self.entries.change(entry, indexed_version=version, behind_since=behind)
 
 
+_REBUILD_ORDERED = text(
+    "select clock_timestamp(), exists (select from eventkit.timer where kind = 'rebuild' and key = 'index')"
+)
+
+
 def order_rebuild(engine: Engine) -> None:
-    """Have the index built anew. Whoever finds it lost is asking it: no transaction is open, or none that commits."""
+    """Have the index built anew, unless that is ordered already: a try that failed keeps its pause.
+
+    engine: that of calls, so that the order stands whatever becomes of the question that found the index lost.
+    """
     with engine.begin() as connection:
-        now = connection.execute(text("select clock_timestamp()")).scalar_one()
+        now, is_ordered = connection.execute(_REBUILD_ORDERED).one()
+        if is_ordered:
+            return
         work = Work(connection, source="", now=now)
         work.job("rebuild", key="index", subject="index", payload={})
         work.flush()

@@ -168,6 +168,27 @@ def test_a_rebuild_within_the_service_gives_way_after_each_document(
     assert [name.partition(" ")[0] for name in gave_way] == ["job"] * 3
 
 
+def test_searching_does_not_hurry_a_rebuild_that_failed(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("planted")
+
+    library.published("年假制度", "年假每年十天。")
+    library.caught_up()
+    # Given a lost index, and a rebuild that fails and waits for its next try
+    monkeypatch.setattr(librarian, "rebuild", fail)
+    library.lose_the_index()
+    assert _found(library, "年假") == []
+    tried = "select due_at, version, attempts from eventkit.timer where kind = 'rebuild' and running_until is null"
+    waits = eventually(lambda: library.rows(f"{tried} and attempts > 0"), what="it was tried in vain")
+    # When somebody searches again, nothing changes
+    assert _found(library, "年假") == []
+    assert library.rows(tried) == waits
+    # Then it is built once its time has come
+    monkeypatch.undo()
+    library.fast_forward("rebuild")
+    eventually(lambda: _found(library, "年假"), what="the index is back")
+
+
 def test_nothing_counts_as_unanswered_because_the_index_is_lost(library: Library) -> None:
     library.published("OA 系统无法登录", "请重设密码。")
     library.caught_up()
