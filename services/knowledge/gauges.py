@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 
 from elasticsearch import ApiError
 from prometheus_client.core import GaugeMetricFamily
@@ -46,14 +47,15 @@ class IndexGauges(StoredNumbers):
             "Age of the oldest change that the search index has not got yet.",
             value=oldest_s,
         )
-        yield GaugeMetricFamily(
-            "liaison_knowledge_index_missing",
-            "Articles and materials that should be found and cannot be.",
-            value=max(wanted - self._found(), 0),
-        )
+        with suppress(Unavailable):  # What a server that does not answer lacks, nobody knows.
+            yield GaugeMetricFamily(
+                "liaison_knowledge_index_missing",
+                "Articles and materials that should be found and cannot be.",
+                value=max(wanted - self._found(), 0),
+            )
 
     def _found(self) -> int:
         try:
             return self._index.count()
-        except (Unavailable, ApiError):  # Nothing can be found in an index that is broken, either.
+        except ApiError:  # Nothing can be found in an index that is broken.
             return 0

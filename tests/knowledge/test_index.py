@@ -98,6 +98,15 @@ def test_a_page_does_not_wait_for_a_search_server_that_is_silent(library: Librar
     assert time.monotonic() - began < 2
 
 
+def test_what_a_silent_search_server_lacks_is_not_told(library: Library) -> None:
+    library.published("年假制度", "每年十天。")
+    library.caught_up()
+    assert library.gauge("index_missing") == 0
+    library.gate.shut()
+    library.gate.open(silent=True)
+    assert (library.gauge("index_missing"), library.gauge("index_waiting")) == (None, 0)
+
+
 def test_a_rebuild_loses_nothing_that_is_written_meanwhile(library: Library) -> None:
     articles = [library.published(f"文章{n}", f"原来的正文{n}") for n in range(6)]
     library.caught_up()
