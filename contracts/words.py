@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from contracts.fact import Word
 
-#: The alert that always fires, to prove the whole way; no news to anybody. Others' monitoring has one of that name too.
+#: The alert that always fires, to prove the whole way. Others' monitoring has one of that name too.
 WATCHDOG = "Watchdog"
 #: What our own alerts are about, in the label `about`, when the platform itself is meant.
 LIAISON = "liaison"
 #: Where alerts come from that Alertmanager told the gateway; no publisher can take a source under /liaison.
 ALERTS_SOURCE = "/liaison/alerts"
+
+
+def is_our_watchdog(alert: str | None, about: str | None, source: str) -> bool:
+    """Tell whether an alert is our own that always fires, of which nobody is told.
+
+    That of another system says nothing about our way: not through Alertmanager and the gateway, nor as a publisher's
+    event.
+    """
+    return (alert, about, source) == (WATCHDOG, LIAISON, ALERTS_SOURCE)
 
 
 class Channel(Word):

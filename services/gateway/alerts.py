@@ -15,7 +15,7 @@ import msgspec
 
 from contracts.fact import Moment
 from contracts.gateway import AlertFired, AlertResolved
-from contracts.words import ALERTS_SOURCE, LIAISON, WATCHDOG, Severity
+from contracts.words import ALERTS_SOURCE, Severity, is_our_watchdog
 from eventkit.envelope import Event, decode_data, encode_data, encode_time, partitionkey_of
 from eventkit.errors import BadMessage
 from services.gateway.verdicts import Accepted, printable
@@ -67,7 +67,7 @@ def accepted(notification: Notification, token_name: str, now: datetime) -> list
 def event_id(alert: Alert, now: datetime) -> str:
     """Return what makes a second notification of an alert a repeat; our watchdog's is a new one every minute."""
     parts = [alert.fingerprint, alert.status, encode_time(alert.starts_at)]
-    if alert.labels.get("alertname") == WATCHDOG and alert.labels.get("about") == LIAISON:
+    if is_our_watchdog(alert.labels.get("alertname"), alert.labels.get("about"), ALERTS_SOURCE):
         parts.append(encode_time(now.replace(second=0, microsecond=0)))
     return " ".join(parts)
 

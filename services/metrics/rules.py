@@ -14,7 +14,7 @@ from typing import Any
 
 from contracts import gateway, knowledge, notify, tickets, training
 from contracts.register import FACTS
-from contracts.words import LIAISON, WATCHDOG, FeedbackClass
+from contracts.words import FeedbackClass, is_our_watchdog
 from eventkit.envelope import Event
 from services.metrics import gauges, merges
 from services.metrics.metric import BUCKETS, BUCKETS_S, Histogram, Metric
@@ -40,12 +40,17 @@ def microseconds(moment: datetime) -> int:
 def counted(event: Event[Any]) -> Counts:
     """Return (series, amount) of each counter that the event raises.
 
-    Imports raise none but the journal's own (design: History).
+    Imports raise none but the journal's own (design: History), and neither does our watchdog.
     """
     yield gauges.JOURNALED.at(event.type), 1
     count = _COUNTED.get(event.type)
-    if count is not None and not event.history:
+    if count is not None and not event.history and not _is_watchdog(event):
         yield from count(event.data)
+
+
+def _is_watchdog(event: Event[Any]) -> bool:
+    data = event.data
+    return isinstance(data, gateway.AlertFired) and is_our_watchdog(data.alert, data.about, event.source)
 
 
 def newest(event: Event[Any]) -> Counts:
@@ -133,11 +138,6 @@ def _suggested(data: knowledge.AnswerSuggested) -> tuple[str, ...]:
     return data.suggested_for.value, either(bool(data.suggestions))
 
 
-def _fired(data: gateway.AlertFired) -> Counts:
-    if (data.alert, data.about) != (WATCHDOG, LIAISON):
-        yield gauges.ALERTS_FIRED.at(data.severity), 1
-
-
 _COUNTED: Mapping[str, Callable[[Any], Counts]] = {
     tickets.TicketOpened.TYPE: _opened,
     tickets.TicketResponded.TYPE: _responded,
@@ -164,7 +164,7 @@ _COUNTED: Mapping[str, Callable[[Any], Counts]] = {
     knowledge.AnswerSuggested.TYPE: _one(gauges.SUGGESTED, _suggested),
     notify.NotificationAccepted.TYPE: _one(gauges.DELIVERIES, lambda data: (data.medium, "accepted")),
     notify.NotificationFailed.TYPE: _one(gauges.DELIVERIES, lambda data: (data.medium, data.outcome)),
-    gateway.AlertFired.TYPE: _fired,
+    gateway.AlertFired.TYPE: _one(gauges.ALERTS_FIRED, lambda data: (data.severity,)),
     gateway.AlertResolved.TYPE: _one(gauges.ALERTS_RESOLVED, lambda data: (data.severity,)),
     gateway.EventRefused.TYPE: _one(gauges.REFUSED),
 }

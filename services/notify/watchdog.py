@@ -12,7 +12,7 @@ from prometheus_client.core import GaugeMetricFamily
 from sqlalchemy import Column, DateTime, Table, Text, text
 
 from contracts.gateway import AlertFired
-from contracts.words import ALERTS_SOURCE, LIAISON, WATCHDOG
+from contracts.words import WATCHDOG, is_our_watchdog
 from eventkit.envelope import Event
 from eventkit.telemetry import StoredNumbers
 from eventkit.work import Work
@@ -27,13 +27,8 @@ watchdog = Table(
 )
 
 
-def is_watchdog(event: Event[AlertFired]) -> bool:
-    """Tell whether an alert is our own that always fires, of which nobody is told.
-
-    Other systems' monitoring has one of that name, and it says nothing about our way: not through Alertmanager and the
-    gateway, nor as a publisher's event.
-    """
-    return (event.data.alert, event.data.about, event.source) == (WATCHDOG, LIAISON, ALERTS_SOURCE)
+def _is_it(event: Event[AlertFired]) -> bool:
+    return is_our_watchdog(event.data.alert, event.data.about, event.source)
 
 
 class Watchdog:
@@ -44,7 +39,7 @@ class Watchdog:
 
     def preload(self, events: Sequence[Event[AlertFired]]) -> None:
         """Lock and read the row once for a batch, if the watchdog is in it."""
-        if any(is_watchdog(event) for event in events):
+        if any(_is_it(event) for event in events):
             self._rows.preload([WATCHDOG])
 
     def hear(self, event: Event[AlertFired]) -> bool:
@@ -52,7 +47,7 @@ class Watchdog:
 
         What counts is when it arrived at the door: one that then lay in a queue for long must not look fresh.
         """
-        if not is_watchdog(event):
+        if not _is_it(event):
             return False
         heard_at = event.arrived_at or event.time
         row = self._rows.get(WATCHDOG)

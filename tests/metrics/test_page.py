@@ -192,10 +192,14 @@ def test_a_wrong_time_to_live_is_refused(given: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("about", "counts"),
-    [pytest.param(LIAISON, False, id="ours"), pytest.param(None, True, id="kube-prometheus's")],
+    ("about", "source", "counts"),
+    [
+        pytest.param(LIAISON, ALERTS_SOURCE, False, id="ours"),
+        pytest.param(None, ALERTS_SOURCE, True, id="kube-prometheus's"),
+        pytest.param(LIAISON, "/monitoring", True, id="a publisher's"),
+    ],
 )
-def test_only_our_own_watchdog_is_no_news(about: str | None, counts: bool) -> None:
+def test_only_our_own_watchdog_is_no_news(about: str | None, source: str, counts: bool) -> None:
     fact = AlertFired(fingerprint="bb", alert=WATCHDOG, severity=Severity.INFO, starts_at=NOW, about=about)
-    counted = {series for series, _ in rules.counted(reported(fact, "bb", source=ALERTS_SOURCE))}
+    counted = {series for series, _ in rules.counted(reported(fact, "bb", source=source))}
     assert (gauges.ALERTS_FIRED.at("info") in counted) is counts
