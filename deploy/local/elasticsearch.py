@@ -54,6 +54,8 @@ def prepare(installation: Installation, account: UnixAccount) -> None:
     account.file(config / "elasticsearch.yml", _configuration(installation))
     if not _keystore(installation).exists():
         _make_keystore(installation, account)
+    # The tool lets the group read it, which may be one of many people.
+    _keystore(installation).chmod(0o600)
 
 
 def programs(installation: Installation) -> tuple[Program, ...]:
@@ -86,8 +88,6 @@ def _make_keystore(installation: Installation, account: UnixAccount) -> None:
             capture_output=True,
             **account.popen_arguments(),
         )
-    # The tool lets the group read it, which may be one of many people.
-    _keystore(installation).chmod(0o600)
 
 
 def _keystore(installation: Installation) -> Path:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from deploy.local import elasticsearch
+from deploy.local.account import UnixAccount
 from deploy.local.leftovers import only_run
 from deploy.local.ports import move_taken_ports
 from deploy.local.refusals import AlreadyRunning, PortTaken
@@ -25,6 +27,19 @@ def test_a_second_start_finds_the_same_secrets_and_ports(tmp_path: Path) -> None
     assert Installation.open_or_make(tmp_path) == Installation.load(tmp_path) == first
     assert first.secrets_path.stat().st_mode & 0o777 == 0o600
     assert not any(password in repr(first) for password in first.passwords.values())
+
+
+def test_a_keystore_from_before_is_kept_from_the_group_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIAISON_PARTS", str(tmp_path))
+    shipped, kept = (
+        tmp_path / f"elasticsearch-{elasticsearch.VERSION}" / "config",
+        tmp_path / "home" / "elasticsearch" / "config",
+    )
+    for folder, name in ((shipped, "role_mapping.yml"), (shipped, "jvm.options"), (kept, "elasticsearch.keystore")):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch(0o660)
+    elasticsearch.prepare(Installation.open_or_make(tmp_path / "home"), UnixAccount.ourselves())
+    assert (kept / "elasticsearch.keystore").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_service_that_comes_later_gets_accounts_in_an_old_installation(tmp_path: Path) -> None:
