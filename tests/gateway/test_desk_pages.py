@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 
 import httpx
 import pytest
 
+from contracts.tickets import Target
+from contracts.words import Secrecy
 from eventkit.blobs import key_of
-from tests.gateway.desk_stub import ATTACHMENT, FILE, SLA, Tickets
+from services.gateway import html
+from services.tickets import usecases
+from services.tickets.relations.links import LinkKind
+from services.tickets.sla.clock import ClockState
+from services.tickets.tables import ticket_support
+from tests.gateway.desk_stub import ATTACHMENT, CHANGE, FILE, SLA, Tickets
 from tests.gateway.door import Door
+from tests.house.source import modules
 
 
 @pytest.fixture
@@ -56,6 +65,48 @@ def test_a_tickets_page_shows_clocks_words_reasons_and_changes(engineer: httpx.C
     text = engineer.get("/desk/tickets/T2026-000001").text
     for shown in ("打印机坏了", "通用", "服务时间", "还是不行", "在办较多", "新建 → 处理中", "请求人页面"):
         assert shown in text
+
+
+@pytest.mark.parametrize(
+    ("field", "after", "shown"),
+    [
+        ("internal clock", "paused", ("内部时限", "→ 暂停")),
+        ("solution clock", "ended", ("解决时限", "→ 已取消")),
+        ("solution due", "2026-03-02T01:00:00+00:00", ("解决期限", "→ 2026-03-02 09:00")),
+        ("appointment_at", "2026-03-02 01:00:00+00:00", ("预约时间", "→ 2026-03-02 09:00")),
+        ("diagnosis_mode", "on_site", ("诊断方式", "→ 现场勘查")),
+        ("secrecy", "sensitive", ("密级", "→ 敏感")),
+        ("vendor", "ended", ("厂商", "→ ended")),
+    ],
+)
+def test_a_tickets_page_says_what_changed_in_the_readers_words(
+    engineer: httpx.Client, monkeypatch: pytest.MonkeyPatch, field: str, after: str, shown: tuple[str, str]
+) -> None:
+    for name, value in {"field": field, "before": None, "after": after, "reason": "policy or calendar changed"}.items():
+        monkeypatch.setitem(CHANGE, name, value)
+    text = engineer.get("/desk/tickets/T2026-000001").text
+    assert [one for one in (*shown, "时限政策或日历有变") if one not in text] == []
+
+
+def test_there_is_a_word_for_everything_that_is_noted_of_a_tickets_changes() -> None:
+    noted = {"state", "group", "assignee", "support_level", "watchers", "attachment", *LinkKind, *usecases._CHANGEABLE}
+    noted |= {f"{target} {what}" for target in Target if target is not Target.OTHER for what in ("due", "clock")}
+    noted |= {*ticket_support.c.keys()} - {"number"}
+    assert {f"field_{field}" for field in noted} - html.WORDS["zh-CN"].keys() == set()
+    values = {f"secrecy_{one}" for one in Secrecy if one is not Secrecy.OTHER} | {f"clock_{one}" for one in ClockState}
+    assert values - html.WORDS["zh-CN"].keys() == set()
+
+
+def test_there_is_a_word_for_every_reason_of_the_desks_own() -> None:
+    given = {
+        keyword.value.value
+        for path in modules()
+        if {"services", "tickets"} <= {*path.parts} and "feedback" not in path.parts
+        for keyword in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(keyword, ast.keyword) and keyword.arg == "reason" and isinstance(keyword.value, ast.Constant)
+    }
+    assert "refused by the requester" in given
+    assert {f"reason_{reason}" for reason in given} - html.WORDS["zh-CN"].keys() == set()
 
 
 def test_a_tickets_page_names_the_year_whose_holidays_nobody_knows_yet(
