@@ -92,7 +92,7 @@ def test_a_mail_becomes_a_ticket_and_the_reply_to_our_mail_its_comment(
     comments = eventually(lambda: enterprise.ask("GET", f"/v1/tickets/{row.number}/comments")["items"])
     assert [(one["actor"], one["body"]) for one in comments] == [("E2001", "还是打不开")]
     # And whoever holds the ticket is told of it
-    [told] = eventually(lambda: [one for one in sent.newest(100) if "用户有新的回复" in one.subject])
+    [told] = eventually(lambda: [one for one in sent.newest(100) if "提出人有新的回复" in one.subject])
     assert address_of(row.assignee) in told.to
     assert "还是打不开" in told.text
     # And a stranger who has seen the number opens a ticket of their own

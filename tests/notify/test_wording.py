@@ -12,6 +12,7 @@ from contracts.knowledge import Suggestion
 from contracts.tickets import FeedbackReceived, SlaBreached, Target, TicketAssigned, TicketOpened, TicketResolved
 from contracts.training import CourseCompleted, RetrainingAssigned
 from eventkit.links import TICKET, Links
+from services.gateway import html
 from services.notify.rules import EVENTS
 from services.notify.settings import Settings
 from services.notify.sheets import Faults
@@ -242,3 +243,13 @@ def test_everybody_elses_link_leads_to_the_desk(recipient: str, links: Links | N
 @pytest.mark.parametrize("tag", ["zh-CN", "en", "ja"])
 def test_every_target_has_a_word(tag: str, target: Target) -> None:
     assert "{" not in "".join(rendered(tag, "sla_breached", about(SlaBreached, target=target)))
+
+
+@pytest.mark.parametrize("tag", ["zh-CN", "en", "ja"])
+def test_whoever_asked_is_called_the_same_in_messages_and_on_pages(tag: str) -> None:
+    who, template = html.WORDS[tag]["requester"], SHIPPED.languages.by_tag[tag].templates["ticket_requester_wrote"]
+    assert who.lower() in template.subject.lower()
+    assert f"{who}：{{requester}}" in template.text.replace(": ", "：")
+    told = {word.replace("_", " "): text for word, text in SHIPPED.languages.by_tag[tag].words.items()}
+    shown = {word.replace("_", " "): text for word, text in html.WORDS[tag].items() if word.startswith("reason_")}
+    assert {word: text for word, text in told.items() if word in shown}.items() <= shown.items()
