@@ -20,6 +20,8 @@ BEHIND_THE_DOOR = ("tickets", "training", "knowledge", "notify", "metrics")
 
 #: Refusals of messages whose sender nobody knows are kept under this name.
 UNKNOWN_PUBLISHER = "unknown"
+#: What a name has at most, as it goes over the wire: the broker takes no longer ones.
+MAX_NAME_BYTES = 255
 _ACCOUNTS = ("admin", "guest", "liaison", "gateway", "prometheus", "alertmanager")
 _RESERVED = frozenset({UNKNOWN_PUBLISHER, *_ACCOUNTS, *BEHIND_THE_DOOR})
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
@@ -135,7 +137,7 @@ def publisher_problem(name: str, source: str, may: Iterable[str]) -> str | None:
         return f"{name!r}: a name has small letters, digits and `-`, begins with a letter, at most 63 characters"
     if name in _RESERVED:
         return f"{name!r} is taken by Liaison itself"
-    if wrong := [pattern for pattern in patterns if not _PATTERN.fullmatch(pattern) or len(pattern) > 255]:
+    if wrong := [pattern for pattern in patterns if not _PATTERN.fullmatch(pattern) or not is_short(pattern)]:
         return f"{wrong[0]!r} is not a pattern: words of letters, digits, `_` and `-` with dots; `*` only as the end"
     if not patterns:
         return "a publisher needs at least one pattern of types that it may send"
@@ -143,11 +145,16 @@ def publisher_problem(name: str, source: str, may: Iterable[str]) -> str | None:
 
 
 def _source_problem(source: str) -> str | None:
-    if not source or len(source.encode()) > 255 or not source.isprintable() or " " in source:
-        return f"{source!r} is not a source: a URI reference of at most 255 bytes"
+    if not source or not is_short(source) or not source.isprintable() or " " in source:
+        return f"{source!r} is not a source: a URI reference of at most {MAX_NAME_BYTES} bytes"
     if source == "/liaison" or source.startswith("/liaison/"):
         return f"{source!r}: sources under /liaison are Liaison's own"
     return None
+
+
+def is_short(name: str) -> bool:
+    """Tell whether a name is not too long; Chinese ones take three bytes a character."""
+    return len(name.encode()) <= MAX_NAME_BYTES
 
 
 def is_type(name: str) -> bool:

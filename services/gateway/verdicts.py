@@ -32,8 +32,8 @@ from eventkit.envelope import (
 from eventkit.errors import BadMessage
 from services.gateway import binding, rules
 from services.gateway.mappings import Mappings, TypeMapping
+from services.gateway.rules import MAX_NAME_BYTES, is_short
 
-_MAX_NAME_BYTES = 255
 # CloudEvents 1.0.2, type system: a String has no control characters, surrogates or non-characters.
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 _MISSING = re.compile(r"missing required field `(\w+)`")
@@ -191,7 +191,7 @@ def _glimpse(offer: Offer, attribute: str) -> str:
     return ""
 
 
-def printable(text: str, limit: int = _MAX_NAME_BYTES) -> str:
+def printable(text: str, limit: int = MAX_NAME_BYTES) -> str:
     """Return text that a database and a log can hold: without control characters, at most `limit` characters."""
     return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text)[:limit]
 
@@ -248,8 +248,8 @@ def _event(offer: Offer, publisher: Publisher, raw: RawEvent, mappings: Mappings
     subject = envelope.get("subject") or given.get("subject") or externalref or given["id"]
     key = envelope.get("partitionkey") or given.get("partitionkey") or subject
     for name, value in (("externalref", externalref or ""), ("subject", subject), ("partitionkey", key)):
-        if len(value.encode()) > _MAX_NAME_BYTES or _CONTROLS.search(value):
-            raise Refusal(400, name, f"longer than {_MAX_NAME_BYTES} bytes, or with control characters")
+        if not is_short(value) or _CONTROLS.search(value):
+            raise Refusal(400, name, f"longer than {MAX_NAME_BYTES} bytes, or with control characters")
     return Event(
         id=given["id"],
         source=publisher.source,
@@ -313,8 +313,8 @@ def _fact(event_type: str, data: bytes, mapping: TypeMapping | None) -> Fact:
             # Whoever could say so would speak in anybody's name, and lay hands on files by their checksum.
             raise _bad_data(f"data.{name}", "only the desk's own mailbox tells of it", mapping)
     for name in _NAMES[event_type]:
-        if any(len(one.encode()) > _MAX_NAME_BYTES for one in _names_in(getattr(fact, name))):
-            raise _bad_data(f"data.{name}", f"longer than {_MAX_NAME_BYTES} bytes", mapping)
+        if not all(is_short(one) for one in _names_in(getattr(fact, name))):
+            raise _bad_data(f"data.{name}", f"longer than {MAX_NAME_BYTES} bytes", mapping)
     if marked := marked_field(fact):
         raise _bad_data(f"data.{marked[0]}", advice_on(marked[1]), mapping)
     for name in _WORDS.get(event_type, ()):
@@ -335,14 +335,19 @@ def _names_in(value: str | Iterable[str] | None) -> Iterable[str]:
 
 
 def _name_fields(fact: type[Fact]) -> tuple[str, ...]:
-    fields: Callable[[type[Fact]], tuple[Any, ...]] = msgspec.structs.fields
-    return tuple(one.name for one in fields(fact) if Name in (one.type, *getattr(one.type, "__args__", ())))
+    return tuple(name for name, kinds in _kinds(fact) if Name in kinds)
 
 
 def _word_fields(fact: type[Fact]) -> tuple[str, ...]:
+    return tuple(
+        name for name, kinds in _kinds(fact) if any(isinstance(one, type) and issubclass(one, Word) for one in kinds)
+    )
+
+
+def _kinds(fact: type[Fact]) -> Iterable[tuple[str, tuple[Any, ...]]]:
+    """Return each field's name with its type and the types within that."""
     fields: Callable[[type[Fact]], tuple[Any, ...]] = msgspec.structs.fields
-    kinds = [(one.name, getattr(one.type, "__args__", (one.type,))) for one in fields(fact)]
-    return tuple(name for name, kind in kinds if any(isinstance(one, type) and issubclass(one, Word) for one in kind))
+    return ((one.name, (one.type, *getattr(one.type, "__args__", ()))) for one in fields(fact))
 
 
 _NAMES = {name: _name_fields(fact) for name, fact in FACTS.items()}

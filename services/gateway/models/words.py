@@ -6,14 +6,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
+from services.gateway.rules import MAX_NAME_BYTES, is_short
+
 
 def _short(name: str) -> str:
-    if len(name.encode()) > 255:
-        raise ValueError("is longer than 255 bytes")
+    if not is_short(name):
+        raise ValueError(f"is longer than {MAX_NAME_BYTES} bytes")
     return name
 
 
-Name = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_short)]
+Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_BYTES), AfterValidator(_short)]
 EmployeeNumber = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^\S+$")]
 Priority = Annotated[int, Field(ge=1, le=4, description="1 critical, 2 high, 3 moderate, 4 low (ITIL)")]
 Text = Annotated[str, Field(max_length=20_000)]
