@@ -40,6 +40,10 @@ class Permitted:
         """Who it was, as events tell it."""
         return self.caller.person or f"token {self.caller.name}"
 
+    def reaches_all(self, action: str) -> bool:
+        """Tell whether the caller may do something else with whatever there is."""
+        return rules.scope_of(Role(self.caller.role), action) is Scope.ALL
+
     def as_argument(self) -> Mapping[str, Any]:
         """Return the scope as services take it in a call."""
         caller = self.caller

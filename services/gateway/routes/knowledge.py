@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 from fastapi import Query, Request
 
-from services.gateway import rules
 from services.gateway.access import Who, action, guarded_router
 from services.gateway.asking import Asked
 from services.gateway.models.knowledge import (
@@ -149,6 +148,5 @@ def rate_article(
 def list_missing_answers(request: Request, who: Who, search: Annotated[MissSearch, Query()]) -> Any:
     """Show what nobody has answered yet: searches, missed clocks and feedback, those asked most first."""
     # Whoever may not read all feedback is not to read it here.
-    with_feedback = rules.scope_of(rules.Role(who.caller.role), "feedback.list") is rules.Scope.ALL
-    arguments = search.model_dump(exclude_none=True) | {"with_feedback": with_feedback}
+    arguments = search.model_dump(exclude_none=True) | {"with_feedback": who.reaches_all("feedback.list")}
     return _KNOWLEDGE.ask_for(request, who, "list_missing_answers", arguments)
