@@ -24,7 +24,7 @@ _JUDGED = 6
 
 
 class Index(Protocol):
-    """What is asked; see `search.SearchIndex`."""
+    """What is asked: `librarian.Librarian` in the service, `search.SearchIndex` itself elsewhere."""
 
     def ask(self, question: Body, *, timeout_s: float = 2.0) -> list[Body]: ...
 

@@ -18,7 +18,8 @@ from services.notify.tables import companion, delivery, person
 class Taken:
     """A delivery that is being sent, as it was just before the call.
 
-    people: those whom its event names, by number. companion: the event that its text takes in too, if it came.
+    people: those whom its event names, and who caused it, by number. companion: the event that its text takes in too,
+    if it came.
     """
 
     id: str

@@ -51,7 +51,7 @@ delivery = Table(
     Column("about_type", Text, nullable=False),
     Column("about_subject", Text, nullable=False),
     Column("about_data", LargeBinary, nullable=False, comment="the event's data, JSON, from which the text is made"),
-    Column("people", ARRAY(Text), comment="whom the event names: their names may stand in the text"),
+    Column("people", ARRAY(Text), comment="whom the event names, and who caused it: their names may stand in the text"),
     Column("forget_text", Boolean, nullable=False, comment="one of them was erased: the text goes once it is settled"),
     Column("waits_for", Text, comment="type of the event whose content the text takes in too"),
     Column("waits_until", _moment, comment="from then on it goes without that event"),

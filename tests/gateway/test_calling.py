@@ -45,12 +45,12 @@ def timed(ask: Any, *arguments: Any) -> tuple[int, bool]:
 
 
 def test_stopped_services_shut_out_neither_events_nor_other_services(door: Door, knowledge: Asked) -> None:
-    engineer = door.token("admin")
+    token = door.token("admin")
     with asked_in_vain(door) as asked:
         told = next(one.result() for one in asked if one.done())
         assert (told.status_code, told.headers["retry-after"]) == (503, "5")
         assert "wait already" in told.json()["detail"]
         assert timed(door.post_binary, attributes(), data()) == (202, True)
-        assert timed(door.ask, "GET", "/v1/articles/K1", engineer) == (200, True)
+        assert timed(door.ask, "GET", "/v1/articles/K1", token) == (200, True)
         assert timed(door.http.get, "/ready") == (200, True)
         assert sum(not one.done() for one in asked) == WAITING_EACH * len(STOPPED)
