@@ -53,8 +53,8 @@ _SHOWN = [
     "support_level",
     "mail_from",
 ]
-#: The due moments that requesters see; what else is due next is a level of support's own.
-_DUE_TO_REQUESTER = ("due_response_at", "due_next_response_at", "due_solution_at")
+#: The due moments that everybody sees; what else is due next is a level of support's own.
+_DUE_TO_ALL = ("due_response_at", "due_next_response_at", "due_solution_at")
 MAX_PAGE = 200
 F = TypeVar("F", bound=msgspec.Struct)
 
@@ -62,7 +62,7 @@ F = TypeVar("F", bound=msgspec.Struct)
 def shown(row: Mapping[str, Any], scope: Mapping[str, Any]) -> dict[str, Any]:
     """Return a ticket as callers of a scope see it."""
     answer = {name: row[name] for name in _SHOWN}
-    if not rules.sees_internal_targets(scope) and row["due_next_at"] not in [row[name] for name in _DUE_TO_REQUESTER]:
+    if rules.is_outsider(row, scope) and row["due_next_at"] not in [row[name] for name in _DUE_TO_ALL]:
         answer["due_next_at"] = None
     return answer | {"group": row["group_name"], "state_text": rules.state_text(TicketState(row["state"]))}
 

@@ -60,11 +60,6 @@ def is_within(ticket: Mapping[str, object], scope: Mapping[str, object]) -> bool
     return False
 
 
-def sees_internal_targets(scope: Mapping[str, object]) -> bool:
-    """Tell whether a caller of this scope may know of the targets of levels of support: no requester does (T4)."""
-    return scope.get("kind") != "own"
-
-
 def may_work_on(ticket: Mapping[str, object], scope: Mapping[str, object]) -> bool:
     """Tell whether a caller may do the desk's work on a ticket of theirs: with their own rights only as assignee."""
     return is_within(ticket, scope) and (scope.get("kind") != "own" or scope.get("person") == ticket["assignee"])

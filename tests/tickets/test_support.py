@@ -132,6 +132,26 @@ def test_a_requester_is_told_nothing_of_internal_targets(rehearsal: Rehearsal) -
     assert rehearsal.call("02 09:00", "get_ticket", number=urgent, scope=own)["due_next_at"] == on("02 09:15")
 
 
+@pytest.mark.parametrize(
+    ("who", "sees"),
+    [
+        pytest.param({"kind": "own", "person": "E71"}, True, id="a key user who holds it"),
+        pytest.param({"kind": "group", "person": "E21", "groups": ["华东支持组"]}, True, id="an engineer of its group"),
+        pytest.param({"kind": "group", "person": "E7", "groups": ["华东支持组"]}, False, id="an engineer who asked"),
+        pytest.param({"kind": "group", "person": "E6", "groups": ["别的组"]}, False, id="an engineer who watches"),
+    ],
+)
+def test_an_internal_target_is_for_whoever_works_on_the_ticket(
+    rehearsal: Rehearsal, who: dict[str, Any], sees: bool
+) -> None:
+    number = rehearsal.opened("02 09:00", region="华东", priority=4, assignee="E71")
+    rehearsal.call("02 09:00", "watch_ticket", number=number, person="E6")
+    clocks = rehearsal.call("02 09:30", "explain_sla", number=number, scope=who)["clocks"]
+    assert ("internal" in {one["target"] for one in clocks}) is sees
+    shown = rehearsal.call("02 09:30", "get_ticket", number=number, scope=who)["due_next_at"]
+    assert shown == (on("02 11:00") if sees else None)
+
+
 def test_who_hands_an_overdue_ticket_to_the_vendor_has_missed_the_solution(
     desk_under: Callable[..., Desk], tmp_path: Path
 ) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from contracts.tickets import Target
 from services.tickets.business_time.explanation import Span, explain
 from services.tickets.calls import visible
-from services.tickets.rules import sees_internal_targets
+from services.tickets.rules import is_outsider
 from services.tickets.sla.clock import Clock
 from services.tickets.sla.policy import Policy
 from services.tickets.sla.usecases import clock_of
@@ -29,7 +29,7 @@ def explain_ticket(store: TicketStore, policy: Policy, arguments: Mapping[str, A
     scope = arguments.get("scope") or {}
     row = visible(store, arguments["number"], scope)
     clocks = [clock_of(found, policy) for found in store.all_clock_rows(row["number"])]
-    if not sees_internal_targets(scope):
+    if is_outsider(row, scope):
         clocks = [clock for clock in clocks if clock.target is not Target.INTERNAL]
     return {
         "number": row["number"],
