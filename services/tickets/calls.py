@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from contracts.fact import Moment
 from contracts.gateway import TicketRequested, TicketUpdateRequested
 from contracts.tickets import Voice
 from contracts.words import TicketState
 from eventkit.errors import NotFound, RuleBroken
 from eventkit.moments import believed_moment
 from services.tickets import opening, rules, usecases
+from services.tickets.arguments import checked
 from services.tickets.relations.quick_texts import filled_in
 from services.tickets.rules import FINISHED
 from services.tickets.sla.policy import Policy
@@ -56,7 +58,13 @@ _SHOWN = [
 #: The due moments that everybody sees; what else is due next is a level of support's own.
 _DUE_TO_ALL = ("due_response_at", "due_next_response_at", "due_solution_at")
 MAX_PAGE = 200
-F = TypeVar("F", bound=msgspec.Struct)
+
+
+class _Period(msgspec.Struct, frozen=True):
+    """A span of time; its end does not belong to it."""
+
+    begin_at: Moment
+    end_at: Moment
 
 
 def shown(row: Mapping[str, Any], scope: Mapping[str, Any]) -> dict[str, Any]:
@@ -102,15 +110,11 @@ def list_tickets(store: TicketStore, arguments: Mapping[str, Any]) -> dict[str, 
 
 def statistics(store: TicketStore, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return the figures of a period (T6). Raises RuleBroken for moments that are none, or a period that ends first."""
-    moments = {}
-    for name in ("begin_at", "end_at"):
-        try:
-            moments[name] = msgspec.convert(arguments.get(name), datetime)
-        except msgspec.ValidationError as error:
-            raise RuleBroken(str(error), field=name) from None
-    if moments["end_at"] <= moments["begin_at"]:
+    period = checked(_Period, arguments)
+    if period.end_at <= period.begin_at:
         raise RuleBroken("must be after the begin", field="end_at")
-    return moments | store.statistics(arguments.get("scope") or {}, moments["begin_at"], moments["end_at"])
+    figures = store.statistics(arguments.get("scope") or {}, period.begin_at, period.end_at)
+    return msgspec.structs.asdict(period) | figures
 
 
 def bring_to(
@@ -223,15 +227,6 @@ def within(store: TicketStore, number: str, scope: Mapping[str, Any]) -> dict[st
     if not rules.is_within(row, scope):
         raise RuleBroken("who only watches a ticket does not change it", field="number")
     return row
-
-
-def checked(fact: type[F], arguments: Mapping[str, Any]) -> F:
-    """Return arguments as a fact. Raises RuleBroken naming the field that does not fit."""
-    try:
-        return msgspec.convert(dict(arguments), fact)
-    except msgspec.ValidationError as error:
-        reason, _, path = str(error).partition(" - at `$.")
-        raise RuleBroken(reason, field=path.rstrip("`")) from None
 
 
 def moment_of(time: datetime, arrived_at: datetime | None, *, history: bool) -> datetime:

@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-import msgspec
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -24,9 +23,9 @@ from sqlalchemy import (
     union,
 )
 
-from contracts.fact import Moment
 from contracts.words import Secrecy
 from eventkit.errors import RuleBroken
+from services.tickets.arguments import moment_in
 from services.tickets.tables import OPEN, PAIRS, ticket
 
 #: What is due within this span, or was already, is due soon.
@@ -136,18 +135,11 @@ def _words(q: str) -> ColumnElement[bool]:
 
 def _opened(filters: Mapping[str, Any]) -> list[ColumnElement[bool]]:
     """Return what a span of opening asks for; its end does not belong to it, and either may be absent."""
-    after, before = (_moment(filters.get(name), name) for name in ("opened_from", "opened_before"))
+    after, before = (moment_in(filters, name) for name in ("opened_from", "opened_before"))
     if after and before and before <= after:
         raise RuleBroken("must be after opened_from", field="opened_before")
     found = [ticket.c.opened_at >= after] if after else []
     return [*found, ticket.c.opened_at < before] if before else found
-
-
-def _moment(given: Any, field: str) -> datetime | None:
-    try:
-        return msgspec.convert(given, Moment | None)
-    except msgspec.ValidationError as error:
-        raise RuleBroken(str(error), field=field) from None
 
 
 def _view(view: View, scope: Mapping[str, Any], now: datetime) -> list[Any]:

@@ -31,9 +31,33 @@ def test_a_list_is_asked_for_by_department_type_and_span_of_opening(door: Door, 
     assert tickets.asked[0][1]["filters"] == asked
 
 
-def test_a_span_without_an_offset_is_refused_with_its_field(door: Door) -> None:
-    answer = door.ask("GET", "/v1/tickets?opened_before=2026-03-02T00:00:00", door.token("admin"))
-    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "opened_before")
+NAIVE = "2026-03-02T00:00:00"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "field"),
+    [
+        ("GET", f"/v1/tickets?opened_before={NAIVE}", None, "opened_before"),
+        ("GET", f"/v1/statistics/tickets?begin_at={NAIVE}&end_at={NAIVE}Z", None, "begin_at"),
+        ("GET", f"/v1/duty?group=G&at={NAIVE}", None, "at"),
+        ("POST", "/v1/duty/swaps", SWAP | {"end_at": NAIVE}, "end_at"),
+        ("PUT", "/v1/tickets/T1/diagnosis", {"mode": "on_site", "appointment_at": NAIVE}, "appointment_at"),
+        ("PUT", "/v1/tickets/T1/vendor", {"promised_at": NAIVE}, "promised_at"),
+        ("POST", "/v1/tickets/T1/escalate", {"reason": "要厂商", "promised_at": NAIVE}, "promised_at"),
+    ],
+)
+def test_a_moment_without_an_offset_is_refused_with_its_field(
+    door: Door, tickets: Tickets, method: str, path: str, body: Any, field: str
+) -> None:
+    answer = door.ask(method, path, door.token("admin"), body)
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, field)
+    assert tickets.asked == []
+
+
+def test_a_shift_without_an_offset_is_refused(door: Door, tickets: Tickets) -> None:
+    shift = {"group": "G", "level": 2, "person": "E1", "begin_at": NAIVE, "end_at": f"{NAIVE}Z"}
+    assert door.ask("PUT", "/v1/duty/roster", door.token("admin"), {"shifts": [shift]}).status_code == 422
+    assert tickets.asked == []
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field
 
 from services.gateway.models.words import Body, EmployeeNumber, Name
 
@@ -18,8 +18,8 @@ class ShiftWish(Body):
     group: Name
     level: Level
     person: EmployeeNumber
-    begin_at: datetime
-    end_at: datetime
+    begin_at: AwareDatetime
+    end_at: AwareDatetime
     stand_in: EmployeeNumber | None = None
 
 
@@ -45,15 +45,15 @@ class SwapWish(Body):
     level: Level
     giver: EmployeeNumber
     taker: EmployeeNumber
-    begin_at: datetime
-    end_at: datetime
+    begin_at: AwareDatetime
+    end_at: AwareDatetime
 
 
 class DutySearch(Body):
     """Whose duty to show. at: who is on duty at this moment; now, unless given."""
 
     group: Name
-    at: datetime | None = None
+    at: AwareDatetime | None = None
 
 
 class OnDuty(BaseModel):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field
 
 from services.gateway.models.words import Body, EmployeeNumber, Name, Text
 
@@ -16,8 +16,8 @@ Title = Annotated[str, Field(min_length=1, max_length=500)]
 class Period(Body):
     """A span of time, with offsets; the end does not belong to it."""
 
-    begin_at: datetime
-    end_at: datetime
+    begin_at: AwareDatetime
+    end_at: AwareDatetime
 
 
 class FaultType(BaseModel):

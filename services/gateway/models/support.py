@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field
 
 from services.gateway.models.words import Body, Name, Text
 
@@ -15,7 +15,7 @@ class VendorPart(Body):
 
     vendor: Name | None = None
     vendor_number: Name | None = None
-    promised_at: datetime | None = None
+    promised_at: AwareDatetime | None = None
     root_cause: Text | None = None
 
 
@@ -30,7 +30,7 @@ class Diagnosis(Body):
     """How a ticket is diagnosed: remotely (远程协助), or on site (现场勘查) with an appointment."""
 
     mode: Literal["remote", "on_site"]
-    appointment_at: datetime | None = None
+    appointment_at: AwareDatetime | None = None
 
 
 class Support(BaseModel):

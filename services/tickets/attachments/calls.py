@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from contracts.gateway import AttachedFile
 from eventkit.errors import NotFound, RuleBroken
 from services.tickets import calls, rules
+from services.tickets.arguments import checked
 from services.tickets.attachments.usecases import Level, keep
 from services.tickets.telling import Row, begun, called
 
@@ -23,7 +24,7 @@ def add_attachment(store: TicketStore, arguments: Mapping[str, Any], actor: str 
     """Put a file on a ticket and return it. Raises RuleBroken for an internal one of the ticket's requester."""
     scope = arguments.get("scope") or {}
     row = calls.visible(store, arguments["number"], scope)
-    file = calls.checked(AttachedFile, arguments)
+    file = checked(AttachedFile, arguments)
     level = Level(arguments.get("level", Level.PUBLIC))
     if level is Level.INTERNAL and rules.is_outsider(row, scope):
         raise RuleBroken("a requester's attachment is public", field="level")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from eventkit.errors import NotFound, RuleBroken
+from services.tickets.arguments import moment_in
 from services.tickets.calls import visible
 from services.tickets.duty.assignment import PASSED_TEXTS, Passed
 from services.tickets.duty.roster import HORIZON, Gap, Post, Roster, Shift, Span, Swap, swap_problem
@@ -94,7 +95,7 @@ def show_duty(store: TicketStore, policy: Policy, arguments: Mapping[str, Any]) 
     _check_group(arguments, group)
     now = store.work.now
     roster = store.duty.roster(group)
-    moment = _moment(arguments.get("at")) or now
+    moment = moment_in(arguments, "at") or now
     calendar = policy.duty_calendar
     needed = [Span(begin, end) for begin, end in calendar.openings(now, now + HORIZON)]
     gaps = roster.gaps(now, {post: needed for post in roster.posts})
@@ -165,10 +166,6 @@ def _check_group(arguments: Mapping[str, Any], group: str) -> None:
 
 def _shift(given: _Shift) -> Shift:
     return Shift(Post(given.group, given.level), given.person, Span(given.begin_at, given.end_at), given.stand_in)
-
-
-def _moment(given: Any) -> datetime | None:
-    return None if given is None else _converted(given, datetime, "at")
 
 
 def _converted(given: Any, kind: Any, field: str) -> Any:

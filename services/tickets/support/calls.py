@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from eventkit.errors import RuleBroken
+from services.tickets.arguments import moment_in
 from services.tickets.calls import shown, visible, workable
 from services.tickets.sla.policy import Policy
 from services.tickets.support import usecases
@@ -40,7 +39,7 @@ def diagnose(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], a
     row = workable(store, arguments)
     if arguments["mode"] not in _MODES:
         raise RuleBroken(f"is not one of {', '.join(_MODES)}", field="mode")
-    at = _moment(arguments.get("appointment_at"), "appointment_at")
+    at = moment_in(arguments, "appointment_at")
     if at is None and arguments["mode"] == "on_site":
         raise RuleBroken("on site needs an appointment", field="appointment_at")
     if at is not None and at < store.work.now:
@@ -106,12 +105,5 @@ def _sums(found: list[Holding], name: str, now: datetime) -> dict[str, float]:
 def _vendor(arguments: Mapping[str, Any]) -> dict[str, Any]:
     said = {name: arguments[name] for name in _VENDOR if arguments.get(name) is not None}
     if "promised_at" in said:
-        said["promised_at"] = _moment(said["promised_at"], "promised_at")
+        said["promised_at"] = moment_in(said, "promised_at")
     return said
-
-
-def _moment(given: Any, field: str) -> datetime | None:
-    try:
-        return None if given is None else msgspec.convert(given, datetime)
-    except msgspec.ValidationError as error:
-        raise RuleBroken(str(error), field=field) from None
