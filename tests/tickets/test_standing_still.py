@@ -98,6 +98,17 @@ def test_a_target_that_only_the_new_level_has_waits_at_once(desk: Rehearsal) -> 
     )
 
 
+def test_a_target_that_waits_until_somebody_begins_waits_from_the_opening_on(
+    desk_with: Callable[..., Rehearsal],
+) -> None:
+    desk = desk_with({GENERAL_PAUSES: "pauses: {solution: [new]}"})
+    number = desk.opened("02 09:00", priority=1)
+    assert clock(desk, "02 10:00", number)["state"] == "paused"
+    desk.fire("02 13:01")
+    assert (desk.shares(), desk.told("sla.breached", target="solution")) == ([], [])
+    assert desk.call("02 14:00", "respond_ticket", number=number)["due_solution_at"] == on("02 18:00")
+
+
 def test_a_question_and_an_escalation_while_the_vendor_is_awaited_wait_too(
     desk_with: Callable[..., Rehearsal],
 ) -> None:

@@ -92,7 +92,7 @@ def open_clocks(store: TicketStore, policy: Policy, row: Row, change: Change) ->
     for target in (Target.FIRST_RESPONSE, Target.SOLUTION):
         if clock := _begun(policy, row, target, 1, change.moment):
             row = put(store, policy, row, clock, change)
-    return row
+    return follow_state(store, policy, row, change)
 
 
 def _begun(
