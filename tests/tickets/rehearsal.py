@@ -17,6 +17,7 @@ from services.tickets.business_time.files import load_calendars, read_calendars
 from services.tickets.sla import change_plan
 from services.tickets.sla.policy import Policy
 from services.tickets.sla.policy_file import read_policy
+from services.tickets.sla.usecases import clocks_of
 from services.tickets.storage import TicketStore
 from tests.eventkit.desk import Desk
 from tests.tickets.stories import ALL, told
@@ -85,6 +86,14 @@ class Rehearsal:
         found, faults = read_calendars(calendars or {})
         assert not faults
         return read_policy(self.policy_file, found if calendars else load_calendars())
+
+    def plan(self, moment: str, policy: Policy, number: str) -> list[change_plan.Move]:
+        """Return what would become of a ticket's clocks under another policy."""
+        with self.work(moment) as work:
+            store = TicketStore(work)
+            row = store.tickets.get(number)
+            assert row is not None
+            return list(change_plan.moves_of(policy, row, clocks_of(store, policy, row), work.now))
 
     def apply(self, moment: str, policy: Policy, number: str) -> list[change_plan.Move]:
         """Let a ticket's clocks follow another policy."""

@@ -145,3 +145,29 @@ def test_other_pauses_are_planned_and_applied(
     assert bool([one for one in desk.armed() if "/solution/" in one.key]) is runs[1]
     # A second run finds nothing to do.
     assert desk.apply("02 11:00", desk.policy(), number) == []
+
+
+@pytest.mark.parametrize(
+    ("applied", "retroactive"),
+    [
+        pytest.param("02 11:00", True, id="due an hour ago"),
+        pytest.param("02 10:03", False, id="due just now"),
+    ],
+)
+def test_a_shorter_target_that_another_policy_also_pauses_is_missed_if_it_was_due_before(
+    desk_with: Callable[..., Rehearsal], applied: str, retroactive: bool
+) -> None:
+    desk = desk_with({GENERAL_PAUSES: "pauses: {}"})
+    number = awaiting(desk, "02 09:30", priority=1)
+    desk.policy("solution: {1: 4h, 2: 8h, 3: 24h, 4: 72h}\npri", "solution: 1h\npri")
+    policy = desk.policy("pauses: {}", GENERAL_PAUSES)
+    # It is planned as a miss, and told as one at once: its timer does not run any more.
+    assert [(move.misses, move.after.is_paused) for move in desk.plan(applied, policy, number)] == [(True, True)]
+    desk.apply(applied, policy, number)
+    [missed] = desk.told("sla.breached", target="solution")
+    assert (missed["due_at"], missed.get("retroactive", False)) == ("2026-03-02T02:00:00Z", retroactive)
+    # Going on makes no second one of it.
+    desk.call("02 12:00", "change_ticket", number=number, state="in_progress")
+    desk.fire("03 12:00")
+    assert len(desk.told("sla.breached", target="solution")) == 1
+    assert desk.plan("02 12:00", policy, number) == []

@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from contracts.tickets import SlaBreached
 from services.tickets.sla import usecases
 from services.tickets.sla.clock import Clock, OnChange
 from services.tickets.sla.policy import Policy
-from services.tickets.telling import Change, Row, Via, tell
+from services.tickets.telling import Change, Row, Via
 
 if TYPE_CHECKING:
     from services.tickets.storage import TicketStore
@@ -43,9 +42,11 @@ def moves_of(policy: Policy, row: Row, clocks: Sequence[Clock], now: datetime) -
             yield Move(row["number"], clock, clock.ended(now), misses=False)
             continue
         restated = clock.restated(*aim, OnChange.FROM_START, now)
-        after = usecases.as_state_asks(policy, row, restated, Change(now))
+        after, is_missed = usecases.as_state_asks(policy, row, restated, Change(now))
         if _seen(after) != _seen(clock):
-            yield Move(row["number"], clock, after, after.is_missed(now) and not clock.is_missed(now))
+            # No timer would tell of the miss of one that stands still.
+            after = after.missed() if is_missed and after.is_paused else after
+            yield Move(row["number"], clock, after, is_missed and not clock.is_missed(now))
 
 
 def _seen(clock: Clock) -> tuple[datetime, int, bool]:
@@ -73,8 +74,8 @@ def apply(store: TicketStore, policy: Policy, row: Row, now: datetime) -> list[M
         _note(store, row, change, move.before, after)
         row = usecases.put(store, policy, row, after, change)
         if after.missed_due_at is not None and move.before.missed_due_at is None:
-            facts = {"target": after.target, "cycle": after.cycle, "due_at": after.missed_due_at}
-            tell(store, SlaBreached, row, policy, change, **facts, retroactive=True)
+            is_history = after.missed_due_at < now - QUIET
+            usecases.miss(store, policy, row, after, replace(change, history=is_history))
     moved = {(move.before.target, move.before.cycle) for move in moves}
     for clock in usecases.clocks_of(store, policy, row):
         if clock.runs and (clock.target, clock.cycle) not in moved:

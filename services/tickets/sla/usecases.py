@@ -206,24 +206,24 @@ def desk_answered(store: TicketStore, policy: Policy, row: Row, change: Change) 
 def follow_state(store: TicketStore, policy: Policy, row: Row, change: Change) -> Row:
     """Pause, resume or stop a ticket's clocks as its present state asks; what is missed by then is told first."""
     for clock in clocks_of(store, policy, row):
-        following = as_state_asks(policy, row, clock, change)
+        following, is_missed = as_state_asks(policy, row, clock, change)
         if following != clock:
             row = put(store, policy, row, following, change)
-        # One that stands still from now on ran until now.
-        judged = clock if following.is_paused else following
-        if judged.is_missed(change.moment):
-            _miss(store, policy, row, judged, change)
+        if is_missed:
+            miss(store, policy, row, following, change)
             following = following.missed()
         if row["state"] in FINISHED and clock.target is not Target.FIRST_RESPONSE:
             row = stop(store, policy, row, following, change)
     return row
 
 
-def as_state_asks(policy: Policy, row: Row, clock: Clock, change: Change) -> Clock:
-    """Return a clock that has not stopped standing still or running, as the ticket's present state asks."""
+def as_state_asks(policy: Policy, row: Row, clock: Clock, change: Change) -> tuple[Clock, bool]:
+    """Return a clock standing still or running, as the ticket's present state asks, and whether it is newly missed."""
     if policy.level_named(clock.level, row).stands_still(clock.target, TicketState(row["state"])):
-        return clock.paused(change.moment, by=change.actor or "", why=row["state"])
-    return clock.resumed(change.moment)
+        # One that stands still from now on ran until now.
+        return clock.paused(change.moment, by=change.actor or "", why=row["state"]), clock.is_missed(change.moment)
+    running = clock.resumed(change.moment)
+    return running, running.is_missed(change.moment)
 
 
 def stop(store: TicketStore, policy: Policy, row: Row, clock: Clock, change: Change) -> Row:
@@ -257,10 +257,11 @@ def record_misses(store: TicketStore, policy: Policy, row: Row, change: Change) 
     """Record the targets that were missed before a change; in live operation their timers were here first."""
     for clock in clocks_of(store, policy, row):
         if clock.is_missed(change.moment):
-            _miss(store, policy, row, clock, change)
+            miss(store, policy, row, clock, change)
 
 
-def _miss(store: TicketStore, policy: Policy, row: Row, clock: Clock, change: Change) -> None:
+def miss(store: TicketStore, policy: Policy, row: Row, clock: Clock, change: Change) -> None:
+    """Record that a target is missed, and tell; of what is history nobody is told, and nothing is escalated."""
     store.put_clock(row["number"], clock.target, clock.cycle, {"missed_due_at": clock.due_at})
     _cancel(store, policy, row, clock)
     tell(store, SlaBreached, row, policy, change, **_clock_facts(clock), retroactive=change.history)
@@ -335,7 +336,7 @@ def clock_fell_due(store: TicketStore, policy: Policy, payload: Mapping[str, Any
             return
         share = payload.get("share")
         if share is None:
-            _miss(store, policy, row, clock, change)
+            miss(store, policy, row, clock, change)
         elif share in clock.shares_to_tell(policy.level_named(clock.level, row).warn_at_shares):
             warned = clock.warned(share)
             store.put_clock(row["number"], clock.target, clock.cycle, {"told": list(warned.told)})
