@@ -46,6 +46,6 @@ def change_person(store: TicketStore, policy: Policy, person: PersonChanged, cha
                 due_at=span.begin_at,
                 payload={"person": person.employee_number},
             )
-    duty.look(store, person.groups, change)
     for group in person.groups:
-        duty.loads_changed(store, policy, group)
+        # Once for all who change with them: who is there now, and when that changes next.
+        store.work.arm("duty_turn", key=group, subject=f"queue {group}", due_at=store.work.now, payload={})
