@@ -106,7 +106,7 @@ class DeskCalls:
     @answers(command=True)
     def put_register_entry(self, arguments: Mapping[str, Any]) -> Any:
         """Write a problem or a risk."""
-        return register_calls.put(self.register, arguments, self.store.work.actor)
+        return register_calls.put(self.register, self.settings.policy, arguments, self.store.work.actor)
 
     @answers()
     def get_register_entry(self, arguments: Mapping[str, Any]) -> Any:

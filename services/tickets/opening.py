@@ -140,7 +140,7 @@ def _new_ticket(
     fingerprint = request_key(change.via, request.fingerprint)
     store.duty.moved(None, assignee)
     return store.tickets.add(
-        number=rules.ticket_number(change.moment.astimezone(policy.duty_calendar.zone).year, store.next_number()),
+        number=rules.ticket_number(policy.year_of(change.moment), store.next_number()),
         request_key=request_key(source, externalref),
         externalref=externalref,
         state=TicketState.NEW,

@@ -124,7 +124,7 @@ class TicketsService(DeskCalls):
         """T9: other systems send feedback."""
         feedback.take_in_event(
             self.feedback,
-            self.settings.owners,
+            self.settings,
             event.data,
             _change(event),
             source=event.source,
@@ -311,7 +311,7 @@ class TicketsService(DeskCalls):
     @answers(command=True, emits=(facts.FeedbackReceived,))
     def submit_feedback(self, arguments: Mapping[str, Any]) -> Any:
         """Take feedback in for a caller, who may be nobody."""
-        return feedback_calls.submit(self.feedback, self.settings.owners, arguments, self.store.work.actor)
+        return feedback_calls.submit(self.feedback, self.settings, arguments, self.store.work.actor)
 
     @answers()
     def get_feedback(self, arguments: Mapping[str, Any]) -> Any:

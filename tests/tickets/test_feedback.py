@@ -19,6 +19,7 @@ from liaison.installation import Installation
 from services.tickets import storage
 from services.tickets.service import TicketsService
 from tests.eventkit.desk import Desk, desk_for, eventually, reported
+from tests.tickets.rehearsal import CHINA
 
 ALL = {"kind": "all"}
 OWNERS = "problem_codes: {OA-: E3}\ndepartments: {财务部: [E5, E6]}\ndefault: [E1, E2]\n"
@@ -77,7 +78,7 @@ def test_feedback_of_another_system_has_one_owner_and_is_told_once(tickets: Desk
     eventually(lambda: tickets.one("select count(*) from eventkit.inbox") == 5)
     [event] = told(tickets)
     assert (event["type"], event["owner"], event["author"], event["status"]) == ("received", "E5", "E7", "accepted")
-    assert event["feedback_id"].startswith(f"F{datetime.now(UTC).year}-")
+    assert event["feedback_id"].startswith(f"F{datetime.now(CHINA).year}-")
     assert (event["headers"]["ce-actor"], event["headers"]["ce-externalref"]) == ("E7", "OA-1")
     assert event["headers"]["ce-subject"] == event["feedback_id"]
     fields = [row.field for row in tickets.rows("select field from feedback_change order by id")]

@@ -11,11 +11,11 @@ from eventkit.errors import NotFound, RuleBroken
 from services.tickets.arguments import checked
 from services.tickets.calls import MAX_PAGE
 from services.tickets.feedback import rules, usecases
-from services.tickets.feedback.rules import Owners
 from services.tickets.telling import Change, Row
 
 if TYPE_CHECKING:
     from services.tickets.feedback.storage import FeedbackStore
+    from services.tickets.settings import Settings
 
 _STATUS = ("status", "feedback_class", "answer", "received_at", "changed_at")
 _SHOWN = (
@@ -49,7 +49,7 @@ def _status(row: Row) -> dict[str, Any]:
     return texts | {name: row[name] for name in _STATUS}
 
 
-def submit(store: FeedbackStore, owners: Owners, arguments: Mapping[str, Any], actor: str | None) -> dict[str, Any]:
+def submit(store: FeedbackStore, settings: Settings, arguments: Mapping[str, Any], actor: str | None) -> dict[str, Any]:
     """Take feedback in and return its status, without its text or anybody's name: the answer is kept for repeats.
 
     arguments: those of `FeedbackSubmitted`; `receipt`, the hash of the code that reads the status.
@@ -64,7 +64,7 @@ def submit(store: FeedbackStore, owners: Owners, arguments: Mapping[str, Any], a
     if said.author is None and said.about_ticket:
         raise RuleBroken("a ticket leads to whoever asked for it: leave it out, or sign", field="about_ticket")
     change = Change(store.work.now, actor)
-    return _status(usecases.take_in(store, owners, said, change, receipt_hash=arguments.get("receipt")))
+    return _status(usecases.take_in(store, settings, said, change, receipt_hash=arguments.get("receipt")))
 
 
 def get(store: FeedbackStore, arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from services.tickets.telling import Change, Row
 
 if TYPE_CHECKING:
     from services.tickets.feedback.storage import FeedbackStore
+    from services.tickets.settings import Settings
 
 #: Whoever has a receipt can add information; this keeps a table from growing without end.
 MOST_ADDITIONS = 50
@@ -25,7 +26,7 @@ MOST_ADDITIONS = 50
 
 def take_in(
     store: FeedbackStore,
-    owners: Owners,
+    settings: Settings,
     said: FeedbackSubmitted,
     change: Change,
     *,
@@ -40,7 +41,7 @@ def take_in(
     known = store.earlier(request_key, receipt_hash)
     if known is not None:
         return known
-    row = _new_row(store, owners, said, change, request_key, receipt_hash)
+    row = _new_row(store, settings, said, change, request_key, receipt_hash)
     store.note(row["id"], change.moment, change.actor, "status", after=row["status"])
     store.note(row["id"], change.moment, change.actor, "owner", after=row["owner"])
     # Who typed an anonymous slip in is not its author, and readers of the event could take them for it.
@@ -51,18 +52,19 @@ def take_in(
 
 def _new_row(
     store: FeedbackStore,
-    owners: Owners,
+    settings: Settings,
     said: FeedbackSubmitted,
     change: Change,
     request_key: str | None,
     receipt_hash: str | None,
 ) -> Row:
+    owners = settings.owners
     people = store.people([*owners.everybody, *([said.author] if said.author else [])])
     author = people.get(said.author) if said.author else None
     department = said.department or (author["department"] if author else None)
     candidates = owners.candidates(said.problem_code, department)
     return store.rows.add(
-        id=feedback_id(change.moment, store.next_number()),
+        id=feedback_id(settings.policy.year_of(change.moment), store.next_number()),
         request_key=request_key,
         receipt_hash=receipt_hash,
         text=said.text,
@@ -83,14 +85,14 @@ def _new_row(
     )
 
 
-def feedback_id(moment: datetime, running: int) -> str:
-    """Return a feedback's number, such as F2026-000123."""
-    return f"F{moment.year}-{running:06d}"
+def feedback_id(year: int, running: int) -> str:
+    """Return a feedback's number, such as F2026-000123. year: as the desk's own clock shows it."""
+    return f"F{year}-{running:06d}"
 
 
 def take_in_event(
     store: FeedbackStore,
-    owners: Owners,
+    settings: Settings,
     said: FeedbackSubmitted,
     change: Change,
     *,
@@ -107,7 +109,7 @@ def take_in_event(
     anonymous = said.author is None
     change = replace(change, actor=source) if anonymous else change
     receipt = said.receipt_hash if anonymous else None
-    row = take_in(store, owners, said, change, request_key=key, externalref=externalref, receipt_hash=receipt)
+    row = take_in(store, settings, said, change, request_key=key, externalref=externalref, receipt_hash=receipt)
     if receipt and row["receipt_hash"] == receipt and row["text"] != said.text:
         raise BadMessage("is the receipt of other feedback already", field="receipt_hash")
 

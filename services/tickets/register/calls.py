@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 
 from eventkit.errors import NotFound, RuleBroken
+from services.tickets.sla.policy import Policy
 
 if TYPE_CHECKING:
     from services.tickets.register.storage import RegisterStore
@@ -37,14 +38,14 @@ class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 _FIELDS = _Entry.__struct_fields__
 
 
-def put(store: RegisterStore, arguments: Mapping[str, Any], actor: str | None) -> dict[str, Any]:
+def put(store: RegisterStore, policy: Policy, arguments: Mapping[str, Any], actor: str | None) -> dict[str, Any]:
     """Write a new entry, or change the one named `id`; what is absent stays. Raises RuleBroken naming the field."""
     given = {name: value for name, value in arguments.items() if name in _FIELDS}
     row = _found(store, arguments["id"]) if arguments.get("id") else None
     entry = _checked(({name: _plain(row[name]) for name in _FIELDS} if row else {}) | given)
     values = {name: getattr(entry, name) for name in _FIELDS}
     if row is None:
-        number = f"R{store.work.now.year}-{store.next_number():04d}"
+        number = f"R{policy.year_of(store.work.now)}-{store.next_number():04d}"
         row = store.entries.add(id=number, changed_at=store.work.now, **values)
         store.note(number, actor, "entry", None, entry.title)
         return shown(row)

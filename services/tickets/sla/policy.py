@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from contracts.tickets import Target
@@ -177,6 +178,10 @@ class Policy:
     def duty_calendar(self) -> Calendar:
         """The calendar by which posts are manned, and in whose time a roster is written."""
         return self.calendar(self.assignment.duty_calendar, None)
+
+    def year_of(self, moment: datetime) -> int:
+        """Return the year of a moment as the desk's own clock shows it, for the numbers of what comes in then."""
+        return moment.astimezone(self.duty_calendar.zone).year
 
     def calendar(self, name: str, region: str | None) -> Calendar:
         """Return a calendar in a region's own form; a name that no file has any more falls back on the last level's."""
