@@ -27,7 +27,7 @@ from services.tickets.sla import calls as sla_calls
 from services.tickets.sla import usecases as sla
 from services.tickets.support import calls as support_calls
 from services.tickets.support import usecases as support
-from services.tickets.telling import Change
+from services.tickets.telling import Change, fired
 from services.tickets.usecases import request_key
 
 #: What a change of hands tells: clocks that follow another group may turn out to be missed.
@@ -138,23 +138,18 @@ class TicketsService(DeskCalls):
     @fires("sla_warning", preload="load_timers", emits=(facts.SlaWarned,))
     def on_sla_warning(self, timer: Timer) -> None:
         """A share of a target is used up."""
-        sla.clock_fell_due(self.store, self.settings.policy, timer.payload, self.store.work.now)
+        sla.clock_fell_due(self.store, self.settings.policy, timer.payload, fired(self.store))
 
     @fires("sla_breach", preload="load_timers", emits=(facts.SlaBreached,))
     def on_sla_breach(self, timer: Timer) -> None:
         """A target is missed."""
-        sla.clock_fell_due(self.store, self.settings.policy, timer.payload, self.store.work.now)
+        sla.clock_fell_due(self.store, self.settings.policy, timer.payload, fired(self.store))
 
     @fires("escalation", preload="load_timers", emits=LIFE)
     def on_escalation(self, timer: Timer) -> None:
         """A level of support has missed its own target, which may bring the ticket to the next one (T4)."""
-        support.overdue(
-            self.store,
-            self.settings.policy,
-            timer.payload["number"],
-            timer.payload["cycle"],
-            Change(self.store.work.now),
-        )
+        number, cycle = timer.payload["number"], timer.payload["cycle"]
+        support.overdue(self.store, self.settings.policy, number, cycle, fired(self.store))
 
     def load_queues(self, timers: Sequence[Timer]) -> None:
         """Lock the tickets that wait, subject first, then what the people of their groups hold."""
@@ -165,7 +160,7 @@ class TicketsService(DeskCalls):
     @fires("draw", preload="load_queues", emits=(facts.TicketAssigned,))
     def on_draw(self, timer: Timer) -> None:
         """Somebody may have room for what waits in a group's queue."""
-        duty.draw(self.store, self.settings.policy, timer.key, Change(self.store.work.now))
+        duty.draw(self.store, self.settings.policy, timer.key, fired(self.store))
 
     def load_unbegun(self, timers: Sequence[Timer]) -> None:
         """Lock what may be evened out where it must be: tickets, subject first, then what people hold."""
@@ -178,12 +173,12 @@ class TicketsService(DeskCalls):
     @fires("even_out", preload="load_unbegun", emits=(facts.TicketAssigned,))
     def on_even_out(self, timer: Timer) -> None:
         """Some hold far more than others."""
-        duty.even_out(self.store, self.settings.policy, timer.key, Change(self.store.work.now))
+        duty.even_out(self.store, self.settings.policy, timer.key, fired(self.store))
 
     @fires("duty_turn")
     def on_duty_turn(self, timer: Timer) -> None:
         """Somebody comes on duty, goes, is back or is away."""
-        duty.turn(self.store, self.settings.policy, timer.key, Change(self.store.work.now))
+        duty.turn(self.store, self.settings.policy, timer.key, fired(self.store))
 
     def load_absentees(self, timers: Sequence[Timer]) -> None:
         """Lock the tickets of people who go away: subject first."""
@@ -195,23 +190,18 @@ class TicketsService(DeskCalls):
         """Somebody goes away: what cannot wait is handed over."""
         person = self.store.people.get(timer.payload["person"])
         if person is not None:
-            duty.hand_over(self.store, self.settings.policy, person, Change(self.store.work.now), reason="holder away")
+            duty.hand_over(self.store, self.settings.policy, person, fired(self.store), reason="holder away")
 
     @fires("silence", preload="load_timers", emits=LIFE)
     def on_silence(self, timer: Timer) -> None:
         """T5: nobody has answered a solution in time."""
-        closing.silence(
-            self.store,
-            self.settings.policy,
-            timer.payload["number"],
-            timer.payload["cycle"],
-            Change(self.store.work.now),
-        )
+        number, cycle = timer.payload["number"], timer.payload["cycle"]
+        closing.silence(self.store, self.settings.policy, number, cycle, fired(self.store))
 
     @fires("duty_watch", emits=(facts.DutyUncovered,))
     def on_duty_watch(self, timer: Timer) -> None:
         """The roster is looked over for gaps."""
-        duty.watch(self.store, self.settings.policy, Change(self.store.work.now))
+        duty.watch(self.store, self.settings.policy, fired(self.store))
 
     @answers(command=True, emits=LIFE)
     def open_ticket(self, arguments: Mapping[str, Any]) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from contracts.words import Secrecy
 from services.tickets.sla.policy import Policy
 
 if TYPE_CHECKING:
+    from services.tickets.feedback.storage import FeedbackStore
     from services.tickets.storage import TicketStore
 
 Row = dict[str, Any]
@@ -34,12 +35,17 @@ class Change:
     moment: datetime
     actor: str | None = None
     history: bool = False
-    via: str = Via.TIMER
+    via: str = field(kw_only=True)
 
 
-def called(store: TicketStore, actor: str | None, *, via: Via = Via.HTTP) -> Change:
+def called(store: TicketStore | FeedbackStore, actor: str | None, *, via: Via = Via.HTTP) -> Change:
     """Return the circumstances of a change that a caller asks for now."""
     return Change(store.work.now, actor, via=via)
+
+
+def fired(store: TicketStore) -> Change:
+    """Return the circumstances of a change that a timer brings about now."""
+    return Change(store.work.now, via=Via.TIMER)
 
 
 def begun(store: TicketStore, row: Row, change: Change) -> tuple[Row, Change]:

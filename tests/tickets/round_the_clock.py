@@ -25,7 +25,7 @@ from services.tickets.opening import FRESH
 from services.tickets.sla.policy import Policy
 from services.tickets.sla.policy_file import read_policy
 from services.tickets.tables import ticket
-from services.tickets.telling import Change, Row
+from services.tickets.telling import Change, Row, Via
 from tests.policies import AROUND_THE_CLOCK
 
 BEGIN = datetime(2026, 3, 2, tzinfo=UTC)
@@ -166,7 +166,7 @@ class Desk:
             now, _, what, who = heapq.heappop(self._calendar)
             self._fire(until=now - timedelta(microseconds=1))
             self.memory.now = now
-            getattr(self, f"_{what}")(Change(now), who)
+            getattr(self, f"_{what}")(Change(now, via=Via.TIMER), who)
             self._fire(until=now)
             self._look()
         return self
@@ -179,7 +179,7 @@ class Desk:
             del armed[kind, group]
             self.memory.now = max(due_at, self.memory.now)
             effect = {"draw": usecases.draw, "even_out": usecases.even_out, "duty_turn": usecases.turn}[kind]
-            effect(self.store, self.policy, group, Change(self.memory.now))
+            effect(self.store, self.policy, group, Change(self.memory.now, via=Via.TIMER))
             self._begin()
 
     def _look(self) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
 from contracts.gateway import PersonChanged, TicketRequested, TicketUpdateRequested
+from services.tickets.telling import Change
 from tests.eventkit.desk import Desk, eventually, reported
 
 
@@ -35,3 +39,8 @@ def test_one_persons_changes_are_told_apart_by_where_they_came_from(tickets: Des
         ("resolved", "E1001", "http"),
         ("closed", None, "timer"),
     ]
+
+
+def test_no_change_leaves_open_from_where_it_came() -> None:
+    with pytest.raises(TypeError, match="via"):
+        Change(datetime(2026, 3, 2, tzinfo=UTC))  # type: ignore[call-arg]

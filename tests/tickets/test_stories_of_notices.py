@@ -17,6 +17,7 @@ from services.tickets.sla import change_plan
 from services.tickets.sla.clock import ClockState
 from services.tickets.sla.usecases import clock_fell_due, clocks_of
 from services.tickets.storage import TicketStore
+from services.tickets.telling import fired
 from tests.eventkit.desk import Desk, reported
 from tests.tickets.rehearsal import CHINA, Rehearsal, on
 from tests.tickets.stories import told
@@ -119,7 +120,8 @@ def test_a_warning_that_the_policy_has_no_more_is_not_told_and_a_new_one_is(desk
     for timer in desk.armed("02 14:10"):
         if timer.kind == "sla_warning":
             with desk.work("02 14:10") as work:
-                clock_fell_due(TicketStore(work), policy, timer.payload, work.now)
+                store = TicketStore(work)
+                clock_fell_due(store, policy, timer.payload, fired(store))
     assert desk.shares() == [0.7, 0.9]
 
 

@@ -11,7 +11,7 @@ from eventkit.errors import NotFound, RuleBroken
 from services.tickets.arguments import checked
 from services.tickets.calls import MAX_PAGE
 from services.tickets.feedback import rules, usecases
-from services.tickets.telling import Change, Row
+from services.tickets.telling import Row, called
 
 if TYPE_CHECKING:
     from services.tickets.feedback.storage import FeedbackStore
@@ -63,7 +63,7 @@ def submit(store: FeedbackStore, settings: Settings, arguments: Mapping[str, Any
         raise RuleBroken("what came in by another way is typed in by a specialist", field="way")
     if said.author is None and said.about_ticket:
         raise RuleBroken("a ticket leads to whoever asked for it: leave it out, or sign", field="about_ticket")
-    change = Change(store.work.now, actor)
+    change = called(store, actor)
     return _status(usecases.take_in(store, settings, said, change, receipt_hash=arguments.get("receipt")))
 
 
@@ -89,20 +89,20 @@ def listed(store: FeedbackStore, arguments: Mapping[str, Any]) -> dict[str, Any]
 def classify(store: FeedbackStore, arguments: Mapping[str, Any], actor: str | None) -> dict[str, Any]:
     """Say what becomes of feedback and return it."""
     row = _followed(store, arguments)
-    return shown(usecases.classify(store, row, FeedbackClass(arguments["class"]), Change(store.work.now, actor)))
+    return shown(usecases.classify(store, row, FeedbackClass(arguments["class"]), called(store, actor)))
 
 
 def answer(store: FeedbackStore, arguments: Mapping[str, Any], actor: str | None) -> dict[str, Any]:
     """Give feedback a status and an answer and return it."""
     row, said = _followed(store, arguments), arguments.get("answer") or ""
     status = FeedbackStatus(arguments["status"])
-    return shown(usecases.answer(store, row, status, said, Change(store.work.now, actor)))
+    return shown(usecases.answer(store, row, status, said, called(store, actor)))
 
 
 def assign(store: FeedbackStore, arguments: Mapping[str, Any], actor: str | None) -> dict[str, Any]:
     """Have somebody else follow feedback up and return it."""
     row = _followed(store, arguments)
-    return shown(usecases.assign(store, row, arguments["owner"], Change(store.work.now, actor)))
+    return shown(usecases.assign(store, row, arguments["owner"], called(store, actor)))
 
 
 def add_information(store: FeedbackStore, arguments: Mapping[str, Any], actor: str | None) -> dict[str, Any]:
@@ -124,7 +124,7 @@ def status(store: FeedbackStore, arguments: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _added(store: FeedbackStore, row: Row, text: str, actor: str | None) -> dict[str, Any]:
-    return _status(usecases.add_information(store, row, text, Change(store.work.now, actor)))
+    return _status(usecases.add_information(store, row, text, called(store, actor)))
 
 
 def _by_receipt(store: FeedbackStore, arguments: Mapping[str, Any]) -> Row:

@@ -42,7 +42,7 @@ def moves_of(policy: Policy, row: Row, clocks: Sequence[Clock], now: datetime) -
             yield Move(row["number"], clock, clock.ended(now), misses=False)
             continue
         restated = clock.restated(*aim, OnChange.FROM_START, now)
-        after, is_missed = usecases.as_state_asks(policy, row, restated, Change(now))
+        after, is_missed = usecases.as_state_asks(policy, row, restated, Change(now, via=Via.COMMAND))
         if _seen(after) != _seen(clock):
             # No timer would tell of the miss of one that stands still.
             after = after.missed() if is_missed and after.is_paused else after

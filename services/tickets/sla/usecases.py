@@ -323,12 +323,11 @@ def _key(number: str, clock: Clock, share: float | None = None) -> str:
     return key if share is None else f"{key}/{share:g}"
 
 
-def clock_fell_due(store: TicketStore, policy: Policy, payload: Mapping[str, Any], moment: datetime) -> None:
+def clock_fell_due(store: TicketStore, policy: Policy, payload: Mapping[str, Any], change: Change) -> None:
     """Warn of a clock or record its miss, when its timer fires; a clock that does not run any more says nothing."""
     row = store.tickets.get(payload["number"])
     if row is None:
         return
-    change = Change(moment)
     for clock in clocks_of(store, policy, row):
         if (str(clock.target), clock.cycle) != (payload["target"], payload["cycle"]):
             continue
