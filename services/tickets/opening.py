@@ -14,7 +14,7 @@ from services.tickets.relations.usecases import MOST_WATCHERS, watch
 from services.tickets.request_types import RequestType, checked_fields
 from services.tickets.sla import usecases as sla
 from services.tickets.sla.policy import Policy
-from services.tickets.telling import Change, Row, tell
+from services.tickets.telling import Change, Row, begun, tell
 from services.tickets.usecases import enter, request_key, still_here
 
 if TYPE_CHECKING:
@@ -87,7 +87,8 @@ def _same_thing(store: TicketStore, request: TicketRequested, change: Change) ->
 
 def _count_again(store: TicketStore, policy: Policy, known: Row, request: TicketRequested, change: Change) -> str:
     """Count another request for what a ticket is about; whoever else asks watches it from now on."""
-    row = store.tickets.change(known, occurrences=known["occurrences"] + 1)
+    row, change = begun(store, known, change)
+    row = store.tickets.change(row, occurrences=row["occurrences"] + 1)
     tell(store, TicketChanged, row, policy, change, changed=("occurrences",), occurrences=row["occurrences"])
     other = request.requester if request.requester != row["requester"] and not change.history else None
     if other and len(row["watchers"]) < MOST_WATCHERS:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from eventkit import partitions, topology
 from eventkit.errors import RuleBroken
 from services.tickets.storage import TicketStore
 from tests.eventkit.desk import Desk, eventually
+from tests.tickets.rehearsal import Rehearsal, on
 from tests.tickets.stories import asked, told, types, update
 
 TYPES = """request_types:
@@ -139,6 +142,25 @@ def test_who_asks_for_the_same_thing_again_sees_the_ticket_and_cannot_end_it(tic
     call("resolve_ticket", number=number, solution="清理")
     with pytest.raises(RuleBroken, match="only watches"):
         call("close_ticket", actor="E8", number=number, scope=second)
+
+
+def test_another_request_for_the_same_thing_is_a_change_that_never_comes_before_the_last_one(
+    tickets: Desk, tmp_path: Path
+) -> None:
+    desk = Rehearsal(tickets, tmp_path / "policy.yaml")
+
+    def changed_at(arrival: str, sequence: int, time: str) -> datetime:
+        """Return when the ticket was last changed, as it keeps it and as it was told."""
+        desk.receive(arrival, asked("ERP-1", sequence, time=on(time), arrived_at=on(arrival)))
+        [row] = tickets.rows("select changed_at from ticket")
+        [*_, told_at] = tickets.rows("select headers ->> 'ce-time' as time from eventkit.outbox order by position")
+        assert datetime.fromisoformat(told_at.time) == row.changed_at
+        return row.changed_at
+
+    changed_at("02 09:00", 1, "02 09:00")
+    desk.call("02 10:00", "comment_ticket", number=desk.told("ticket.opened")[0]["number"], body="在看")
+    assert changed_at("02 10:05", 2, "02 09:30") == on("02 10:00")
+    assert changed_at("02 11:00", 3, "02 11:00") == on("02 11:00")
 
 
 def test_a_sensitive_ticket_is_shown_to_nobody_who_asks_for_the_same_thing(tickets: Desk, call: Any) -> None:
