@@ -19,7 +19,7 @@ from services.tickets.arguments import checked
 from services.tickets.relations.quick_texts import filled_in
 from services.tickets.rules import FINISHED
 from services.tickets.sla.policy import Policy
-from services.tickets.telling import Row, called
+from services.tickets.telling import called
 
 if TYPE_CHECKING:
     from services.tickets.storage import TicketStore
@@ -134,7 +134,7 @@ def bring_to(
     said = arguments.get("comment") or arguments.get("reason")
     wish = {"state": state, "comment": said, "solution": arguments.get("solution")}
     request = checked(TicketUpdateRequested, {name: value for name, value in wish.items() if value is not None})
-    change, voice = called(store, actor), _voice(row, scope, actor)
+    change, voice = called(store, actor), rules.voice_in(row, scope, actor)
     return shown(usecases.change_ticket(store, policy, row, request, change, voice=voice), scope)
 
 
@@ -143,7 +143,7 @@ def comment(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], ac
     scope = arguments.get("scope") or {}
     row = visible(store, arguments["number"], scope)
     is_public = bool(arguments.get("public", True))
-    voice = _voice(row, scope, actor)
+    voice = rules.voice_in(row, scope, actor)
     if voice is not Voice.DESK and not is_public:
         raise RuleBroken("only the desk's comments may be internal", field="public")
     body = filled_in(store, arguments["quick_text"], row) if arguments.get("quick_text") else arguments.get("body")
@@ -153,19 +153,6 @@ def comment(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], ac
     change = called(store, actor)
     row = usecases.comment_on(store, policy, row, body, change, voice=voice, is_public=is_public)
     return shown(row, scope)
-
-
-def _voice(row: Row, scope: Mapping[str, Any], actor: str | None) -> Voice:
-    """Return whose word a caller's is: the desk's when they hold the ticket, or look after a group's or all of them.
-
-    What somebody says who only watches starts and stops nothing.
-    """
-    if actor is not None and actor == row["requester"]:
-        return Voice.REQUESTER
-    if not rules.is_within(row, scope):
-        return Voice.SYSTEM
-    holds = actor is not None and actor == row["assignee"]
-    return Voice.DESK if holds or scope.get("kind") in ("group", "all") else Voice.REQUESTER
 
 
 def change(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], actor: str | None) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from contracts.tickets import Voice
 from contracts.words import Secrecy, TicketState
 
 #: The last level of support (T4).
@@ -69,6 +70,19 @@ def is_outsider(ticket: Mapping[str, object], scope: Mapping[str, object]) -> bo
     """Tell whether what the desk keeps to itself is kept from a caller who sees the ticket."""
     is_requester = scope.get("person") is not None and scope.get("person") == ticket["requester"]
     return is_requester or not may_work_on(ticket, scope)
+
+
+def voice_in(ticket: Mapping[str, object], scope: Mapping[str, object], actor: str | None) -> Voice:
+    """Return whose word a caller's is: the desk's when they hold the ticket, or look after a group's or all of them.
+
+    What somebody says who only watches starts and stops nothing.
+    """
+    if actor is not None and actor == ticket["requester"]:
+        return Voice.REQUESTER
+    if not is_within(ticket, scope):
+        return Voice.SYSTEM
+    holds = actor is not None and actor == ticket["assignee"]
+    return Voice.DESK if holds or scope.get("kind") in ("group", "all") else Voice.REQUESTER
 
 
 def state_text(state: TicketState) -> str:

@@ -92,7 +92,7 @@ def change_ticket(
     reopens = row["state"] in FINISHED and request.state not in (None, TicketState.OTHER, *FINISHED)
     said = None
     if request.comment:
-        said = Said(request.comment, voice or _voice(store, row, change.actor), reopens=reopens)
+        said = Said(request.comment, voice or voice_of(store, row, change.actor), reopens=reopens)
     if said and not reopens:
         row = _comment(store, policy, row, said, change)
     if request.solution is not None:
@@ -155,8 +155,8 @@ class Said:
     reopens: bool = False
 
 
-def _voice(store: TicketStore, row: Row, actor: str | None) -> Voice:
-    """Return whose word another system passes on: what nobody is named for starts and stops nothing."""
+def voice_of(store: TicketStore, row: Row, actor: str | None) -> Voice:
+    """Return whose word another system or a mail passes on: what nobody is named for starts and stops nothing."""
     if actor is None:
         return Voice.SYSTEM
     if actor == row["requester"]:

@@ -11,7 +11,7 @@ from contracts.words import Channel
 from eventkit.forgetting import forget
 from services.tickets import storage
 from tests.eventkit.desk import Desk, eventually, reported
-from tests.tickets.stories import types
+from tests.tickets.stories import told, types
 
 MAIL = "/liaison/mail"
 FILE = AttachedFile(id="m1-1", name="截图.png", size_bytes=3, sha256="0" * 64, content_type="image/png")
@@ -143,6 +143,8 @@ def test_a_reply_to_a_merged_ticket_goes_where_it_was_merged_into(desk: Desk, ca
     eventually(lambda: desk.one("select count(*) from attachment where number = :number", number=other) == 1)
     assert [one["body"] for one in call("ticket_comments", number=other)["items"]] == ["还是不行"]
     assert call("ticket_comments", number=number)["items"] == []
+    # Whoever holds that one is told, as of a requester's word.
+    assert [data["voice"] for kind, data in told(desk) if kind == "ticket.commented"] == ["requester"]
 
 
 def test_a_reply_to_a_ticket_that_is_not_there_is_a_new_one(desk: Desk) -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from contracts.gateway import TicketRequested, TicketUpdateRequested
-from contracts.tickets import Voice
 from contracts.words import Channel
 from services.tickets import opening, usecases
 from services.tickets.attachments.usecases import keep_all
@@ -70,12 +69,12 @@ def take_reply(
             attachments=request.attachments,
         )
         return open_ticket(store, policy, asked, change, source=source, externalref=mail_id)
-    is_own = sender["employee_number"] == row["requester"]
+    # Whoever answers about a ticket that was merged speaks as they did on it.
+    voice = usecases.voice_of(store, row, sender["employee_number"])
     row = _living(store, row)
     row, change = begun(store, row, replace(change, actor=sender["employee_number"]))
     # A mail may say all that it has to say in a picture.
     if said := request.comment or "、".join(file.name for file in request.attachments):
-        voice = Voice.REQUESTER if is_own else Voice.DESK
         row = usecases.comment_on(store, policy, row, said, change, voice=voice)
     keep_all(store, row["number"], request.attachments, change)
     return str(row["number"])
