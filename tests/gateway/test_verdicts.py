@@ -76,6 +76,7 @@ REFUSED = [
     ),
     pytest.param(attributes(), data(site="区" * 86), 422, "data.region", "erp.yaml", id="a long name that is mapped"),
     pytest.param(attributes(**CANONICAL), {"title": "a\x00b"}, 422, "data", "U+0000", id="a text with NUL"),
+    pytest.param(attributes(**CANONICAL), {"title": "机密★1年"}, 422, "data.title", "保密规定", id="a marking"),
     pytest.param(attributes(), {"case": "x" * 66_000}, 413, "event", "65536", id="too large"),
 ]
 ACCEPTED = [

@@ -149,14 +149,6 @@ def test_a_receipt_that_comes_with_other_words_too_is_dead_and_takes_nothing_awa
     assert tickets.one("select text from feedback where receipt_hash = :one", one=RECEIPT) == "食堂太远"
 
 
-def test_a_marked_text_of_another_system_is_kept_as_dead_with_advice(tickets: Desk) -> None:
-    tickets.publish(said("OA-1", text="机密★1年 图纸打不开"))
-    tickets.start()
-    [row] = eventually(lambda: tickets.rows("select reason from eventkit.held_event where state = 'dead'"))
-    assert "“机密”" in row.reason
-    assert tickets.one("select count(*) from feedback") == 0
-
-
 def test_imported_feedback_is_judged_by_its_own_time(tickets: Desk) -> None:
     then = datetime(2016, 3, 1, 9, 0, tzinfo=UTC)
     tickets.publish(said("OA-1", time=then, history=True))

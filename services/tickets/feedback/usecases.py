@@ -8,13 +8,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from contracts.gateway import FeedbackSubmitted
-from contracts.markings import advice_on, marking_in
 from contracts.tickets import FeedbackAnswered, FeedbackAssigned, FeedbackReceived
 from contracts.words import FeedbackClass, FeedbackStatus
 from eventkit.errors import BadMessage, RuleBroken
 from services.tickets.feedback import rules
 from services.tickets.feedback.rules import Owners
 from services.tickets.telling import Change, Row
+from services.tickets.usecases import request_key
 
 if TYPE_CHECKING:
     from services.tickets.feedback.storage import FeedbackStore
@@ -30,18 +30,18 @@ def take_in(
     said: FeedbackSubmitted,
     change: Change,
     *,
-    request_key: str | None = None,
+    key: str | None = None,
     externalref: str | None = None,
     receipt_hash: str | None = None,
 ) -> Row:
     """Keep what somebody said, find its one owner and tell; what came with the same key before is returned as it is.
 
-    request_key: the sender's own key within its source. receipt_hash: SHA-256 of the code that reads the status.
+    key: the sender's own key within its source. receipt_hash: SHA-256 of the code that reads the status.
     """
-    known = store.earlier(request_key, receipt_hash)
+    known = store.earlier(key, receipt_hash)
     if known is not None:
         return known
-    row = _new_row(store, settings, said, change, request_key, receipt_hash)
+    row = _new_row(store, settings, said, change, key, receipt_hash)
     store.note(row["id"], change.moment, change.actor, "status", after=row["status"])
     store.note(row["id"], change.moment, change.actor, "owner", after=row["owner"])
     # Who typed an anonymous slip in is not its author, and readers of the event could take them for it.
@@ -55,7 +55,7 @@ def _new_row(
     settings: Settings,
     said: FeedbackSubmitted,
     change: Change,
-    request_key: str | None,
+    key: str | None,
     receipt_hash: str | None,
 ) -> Row:
     owners = settings.owners
@@ -65,7 +65,7 @@ def _new_row(
     candidates = owners.candidates(said.problem_code, department)
     return store.rows.add(
         id=feedback_id(settings.policy.year_of(change.moment), store.next_number()),
-        request_key=request_key,
+        request_key=key,
         receipt_hash=receipt_hash,
         text=said.text,
         way=str(said.way),
@@ -99,17 +99,12 @@ def take_in_event(
     source: str,
     externalref: str | None,
 ) -> None:
-    """Keep what another system sent.
-
-    Raises BadMessage for a text with a security marking, and for a receipt that another text has already.
-    """
-    if marking := marking_in(said.text):
-        raise BadMessage(advice_on(marking), field="text")
-    key = f"{source} {externalref}" if externalref else None
+    """Keep what another system sent. Raises BadMessage for a receipt that another text has already."""
+    key = request_key(source, externalref)
     anonymous = said.author is None
     change = replace(change, actor=source) if anonymous else change
     receipt = said.receipt_hash if anonymous else None
-    row = take_in(store, settings, said, change, request_key=key, externalref=externalref, receipt_hash=receipt)
+    row = take_in(store, settings, said, change, key=key, externalref=externalref, receipt_hash=receipt)
     if receipt and row["receipt_hash"] == receipt and row["text"] != said.text:
         raise BadMessage("is the receipt of other feedback already", field="receipt_hash")
 
