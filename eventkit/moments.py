@@ -9,8 +9,11 @@ BELIEVED_BEFORE = timedelta(hours=24)
 BELIEVED_AFTER = timedelta(seconds=60)
 
 
-def believed_moment(time: datetime, arrived_at: datetime, *, history: bool) -> datetime:
-    """Return the moment at which something counts: its own time when believable or history, else its arrival."""
-    if history or arrived_at - BELIEVED_BEFORE <= time <= arrived_at + BELIEVED_AFTER:
+def believed_moment(time: datetime, arrived_at: datetime | None, *, history: bool) -> datetime:
+    """Return the moment at which something counts: its own time when believable or history, else its arrival.
+
+    arrived_at: None when it equals `time`, as in the envelope.
+    """
+    if history or arrived_at is None or arrived_at - BELIEVED_BEFORE <= time <= arrived_at + BELIEVED_AFTER:
         return time
     return arrived_at

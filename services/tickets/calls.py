@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -13,7 +12,6 @@ from contracts.gateway import TicketRequested, TicketUpdateRequested
 from contracts.tickets import Voice
 from contracts.words import TicketState
 from eventkit.errors import NotFound, RuleBroken
-from eventkit.moments import believed_moment
 from services.tickets import opening, rules, usecases
 from services.tickets.arguments import checked
 from services.tickets.relations.quick_texts import filled_in
@@ -214,8 +212,3 @@ def within(store: TicketStore, number: str, scope: Mapping[str, Any]) -> dict[st
     if not rules.is_within(row, scope):
         raise RuleBroken("who only watches a ticket does not change it", field="number")
     return row
-
-
-def moment_of(time: datetime, arrived_at: datetime | None, *, history: bool) -> datetime:
-    """Return when an event counts for clocks (design: the event)."""
-    return believed_moment(time, arrived_at or time, history=history)

@@ -11,6 +11,7 @@ from contracts.gateway import FeedbackSubmitted, PersonChanged, TicketRequested,
 from contracts.words import TicketState
 from eventkit.envelope import Event
 from eventkit.errors import BadMessage, RuleBroken
+from eventkit.moments import believed_moment
 from eventkit.service import Stored, answers, fires, handles
 from eventkit.timers import Timer
 from services.tickets import calls, people, usecases
@@ -358,5 +359,5 @@ def as_message() -> Iterator[None]:
 
 
 def _change(event: Event[Any]) -> Change:
-    moment = calls.moment_of(event.time, event.arrived_at, history=event.history)
+    moment = believed_moment(event.time, event.arrived_at, history=event.history)
     return Change(moment, event.actor or event.source, event.history, via=event.source)

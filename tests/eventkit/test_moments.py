@@ -25,3 +25,7 @@ ARRIVED_AT = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 def test_a_moment_counts_when_it_is_believable_or_history(before: timedelta, history: bool, believed: bool) -> None:
     time = ARRIVED_AT - before
     assert believed_moment(time, ARRIVED_AT, history=history) == (time if believed else ARRIVED_AT)
+
+
+def test_a_moment_that_arrived_as_it_was_told_counts() -> None:
+    assert believed_moment(ARRIVED_AT, None, history=False) == ARRIVED_AT
