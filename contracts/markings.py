@@ -1,8 +1,9 @@
 """State secrets do not belong into a service desk (S6): text that bears one of their markings is refused, with advice.
 
 Source: the marking is 秘密, 机密 or 绝密 as documents bear it (GB/T 9704-2012, 7.2.2): with ★ and a term, in brackets,
-after 密级, or alone at the beginning of a line. The same words within a sentence, such as 商业秘密 or 保守秘密, are no
-marking, and neither is a word in quotation marks, which somebody speaks of.
+after 密级, at the head of a line, alone or before a colon or 级, or alone at its end after the document's number. The
+same words within a sentence, such as 商业秘密 or 保守秘密, are no marking, and neither is a word in quotation marks
+(“”, 「」, 『』), which somebody speaks of.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ _MARKING = re.compile(
     "|".join(
         (
             rf"{_LEVEL}\s*[★☆]",
-            rf"[【〔［\[(（《「『]\s*{_LEVEL}\s*(?:级\s*)?[】〕］\])）》」』:：]",
+            rf"[【〔［\[(（《]\s*{_LEVEL}\s*(?:级\s*)?[】〕］\])）》:：]",
             rf"密\s*级\s*(?:[:：为是]\s*)?{_LEVEL}",
-            rf"(?:^[*#>:：-]+|(?<!\S)){_LEVEL}(?:级(?!别)|\s*[:：]|[\s!！.。*]*$)",
+            # Before it stand signs of a list, a heading or a quotation, and a number.
+            rf"^(?:[^\S\n]|[\d.、*#>:：-])*{_LEVEL}(?:级(?!别)|\s*[:：]|[\s!！.。*]*$)",
+            rf"\d号?[^\S\n]+{_LEVEL}[\s!！.。*]*$",
         )
     ),
     re.MULTILINE,
@@ -30,7 +33,8 @@ _MARKING = re.compile(
 
 def marking_in(text: str) -> str | None:
     """Return the marking that a text bears, or None."""
-    found = _MARKING.search(text)
+    # Every line ends in the one way that the pattern knows.
+    found = _MARKING.search("\n".join(text.splitlines()))
     return found[found.lastindex or 0] if found else None
 
 
