@@ -89,13 +89,13 @@ def open_ticket(store: TicketStore, policy: Policy, arguments: Mapping[str, Any]
         source=f"call {actor or ''}",
         externalref=arguments.get("externalref"),
     )
-    return shown(visible(store, number, {"kind": "all"}), scope)
+    return shown(visible(store, {"number": number, "scope": {"kind": "all"}}), scope)
 
 
 def get_ticket(store: TicketStore, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return a ticket. Raises NotFound also when the caller may not see it."""
     scope = arguments.get("scope") or {}
-    return shown(visible(store, arguments["number"], scope), scope)
+    return shown(visible(store, arguments), scope)
 
 
 def list_tickets(store: TicketStore, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -127,7 +127,7 @@ def bring_to(
     """Respond to, resolve, reopen or close a ticket and return it. Raises RuleBroken for an impossible step."""
     scope = arguments.get("scope") or {}
     is_requesters_step = reopening or state is TicketState.CLOSED
-    row = within(store, arguments["number"], scope) if is_requesters_step else workable(store, arguments)
+    row = within(store, arguments) if is_requesters_step else workable(store, arguments)
     _check_step(TicketState(row["state"]), state, reopening=reopening)
     said = arguments.get("comment") or arguments.get("reason")
     wish = {"state": state, "comment": said, "solution": arguments.get("solution")}
@@ -139,7 +139,7 @@ def bring_to(
 def comment(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], actor: str | None) -> dict[str, Any]:
     """Write a comment and return the ticket. Raises RuleBroken for an internal one that is not the desk's."""
     scope = arguments.get("scope") or {}
-    row = visible(store, arguments["number"], scope)
+    row = visible(store, arguments)
     is_public = bool(arguments.get("public", True))
     voice = rules.voice_in(row, scope, actor)
     if voice is not Voice.DESK and not is_public:
@@ -155,7 +155,7 @@ def comment(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], ac
 
 def change(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], actor: str | None) -> dict[str, Any]:
     """Change a ticket's fields, holder or state, and return it. Raises RuleBroken naming the field."""
-    row = within(store, arguments["number"], arguments.get("scope") or {})
+    row = within(store, arguments)
     given = {name: value for name, value in arguments.items() if name not in ("scope", "number")}
     request = checked(TicketUpdateRequested, given)
     if request.state in FINISHED or (request.state is not None and TicketState(row["state"]) in FINISHED):
@@ -167,13 +167,13 @@ def change(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], act
 def comments(store: TicketStore, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return a ticket's comments, oldest first; internal ones only for the desk's people."""
     scope = arguments.get("scope") or {}
-    row = visible(store, arguments["number"], scope)
+    row = visible(store, arguments)
     return {"items": store.comments_of(row["number"], public_only=rules.is_outsider(row, scope))}
 
 
 def changes(store: TicketStore, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return who changed what, when and why (S4), oldest first."""
-    row = visible(store, arguments["number"], arguments.get("scope") or {})
+    row = visible(store, arguments)
     return {"items": store.changes_of(row["number"])}
 
 
@@ -190,25 +190,25 @@ def _check_step(before: TicketState, state: TicketState, *, reopening: bool) -> 
         raise RuleBroken("only a resolved ticket can be closed", field="state")
 
 
-def visible(store: TicketStore, number: str, scope: Mapping[str, Any]) -> dict[str, Any]:
-    row = store.tickets.get(number)
-    if row is None or not rules.is_visible(row, scope):
-        raise NotFound(f"no ticket {number}", field="number")
+def visible(store: TicketStore, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the ticket that a caller names. Raises NotFound also when they may not see it."""
+    row = store.tickets.get(arguments["number"])
+    if row is None or not rules.is_visible(row, arguments.get("scope") or {}):
+        raise NotFound(f"no ticket {arguments['number']}", field="number")
     return row
 
 
 def workable(store: TicketStore, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return the ticket that a caller wants to do the desk's work on. Raises RuleBroken when they may not."""
-    scope = arguments.get("scope") or {}
-    row = within(store, arguments["number"], scope)
-    if not rules.may_work_on(row, scope):
+    row = within(store, arguments)
+    if not rules.may_work_on(row, arguments.get("scope") or {}):
         raise RuleBroken("only for whoever holds the ticket", field="number")
     return row
 
 
-def within(store: TicketStore, number: str, scope: Mapping[str, Any]) -> dict[str, Any]:
+def within(store: TicketStore, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return a ticket that a caller may change. Raises NotFound, and RuleBroken for one that they only watch."""
-    row = visible(store, number, scope)
-    if not rules.is_within(row, scope):
+    row = visible(store, arguments)
+    if not rules.is_within(row, arguments.get("scope") or {}):
         raise RuleBroken("who only watches a ticket does not change it", field="number")
     return row

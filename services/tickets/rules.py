@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from contracts.tickets import Voice
 from contracts.words import Secrecy, TicketState
@@ -37,42 +38,40 @@ def is_begun(state: TicketState | str) -> bool:
     return state != TicketState.NEW
 
 
-def is_visible(ticket: Mapping[str, object], scope: Mapping[str, object]) -> bool:
+def is_visible(ticket: Mapping[str, Any], scope: Mapping[str, Any]) -> bool:
     """Tell whether a caller of this scope may see the ticket: it is within, or watched and not sensitive."""
-    watchers = ticket["watchers"]
-    watches = isinstance(watchers, list | tuple) and scope.get("person") in watchers
-    shown = watches and scope.get("kind") in ("own", "group") and ticket["secrecy"] != Secrecy.SENSITIVE
-    return shown or is_within(ticket, scope)
+    watches = scope.get("kind") in ("own", "group") and scope.get("person") in ticket["watchers"]
+    return (watches and ticket["secrecy"] != Secrecy.SENSITIVE) or is_within(ticket, scope)
 
 
-def is_within(ticket: Mapping[str, object], scope: Mapping[str, object]) -> bool:
+def is_within(ticket: Mapping[str, Any], scope: Mapping[str, Any]) -> bool:
     """Tell whether a caller's scope holds the ticket; an unknown scope holds nothing (deny by default)."""
-    kind = scope.get("kind")
-    person, groups = scope.get("person"), scope.get("groups") or ()
-    if kind == "all":
-        return True
-    if kind == "own":
-        return person is not None and person in (ticket["requester"], ticket["assignee"])
-    if kind == "group":
-        mine = person is not None and person in (ticket["requester"], ticket["assignee"])
-        return mine or (isinstance(groups, list | tuple) and ticket["group_name"] in groups)
-    if kind == "department":
-        return ticket["department"] is not None and ticket["department"] == scope.get("department")
+    person, department = scope.get("person"), scope.get("department")
+    is_own = person is not None and person in (ticket["requester"], ticket["assignee"])
+    match scope.get("kind"):
+        case "all":
+            return True
+        case "own":
+            return is_own
+        case "group":
+            return is_own or ticket["group_name"] in (scope.get("groups") or ())
+        case "department":
+            return department is not None and ticket["department"] == department
     return False
 
 
-def may_work_on(ticket: Mapping[str, object], scope: Mapping[str, object]) -> bool:
+def may_work_on(ticket: Mapping[str, Any], scope: Mapping[str, Any]) -> bool:
     """Tell whether a caller may do the desk's work on a ticket of theirs: with their own rights only as assignee."""
     return is_within(ticket, scope) and (scope.get("kind") != "own" or scope.get("person") == ticket["assignee"])
 
 
-def is_outsider(ticket: Mapping[str, object], scope: Mapping[str, object]) -> bool:
+def is_outsider(ticket: Mapping[str, Any], scope: Mapping[str, Any]) -> bool:
     """Tell whether what the desk keeps to itself is kept from a caller who sees the ticket."""
     is_requester = scope.get("person") is not None and scope.get("person") == ticket["requester"]
     return is_requester or not may_work_on(ticket, scope)
 
 
-def voice_in(ticket: Mapping[str, object], scope: Mapping[str, object], actor: str | None) -> Voice:
+def voice_in(ticket: Mapping[str, Any], scope: Mapping[str, Any], actor: str | None) -> Voice:
     """Return whose word a caller's is: the desk's when they hold the ticket, or look after a group's or all of them.
 
     What somebody says who only watches starts and stops nothing.

@@ -23,7 +23,7 @@ _SHOWN = ("id", "name", "size_bytes", "sha256", "content_type", "level", "actor"
 def add_attachment(store: TicketStore, arguments: Mapping[str, Any], actor: str | None) -> dict[str, Any]:
     """Put a file on a ticket and return it. Raises RuleBroken for an internal one of the ticket's requester."""
     scope = arguments.get("scope") or {}
-    row = calls.visible(store, arguments["number"], scope)
+    row = calls.visible(store, arguments)
     file = checked(AttachedFile, arguments)
     level = Level(arguments.get("level", Level.PUBLIC))
     if level is Level.INTERNAL and rules.is_outsider(row, scope):
@@ -37,7 +37,7 @@ def add_attachment(store: TicketStore, arguments: Mapping[str, Any], actor: str 
 def ticket_attachments(store: TicketStore, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return a ticket's attachments, oldest first; internal ones only for the desk's people."""
     scope = arguments.get("scope") or {}
-    row = calls.visible(store, arguments["number"], scope)
+    row = calls.visible(store, arguments)
     found = store.attachments.of_ticket(row["number"])
     return {"items": [_shown(one) for one in found if _may_see(one, row, scope)]}
 
@@ -45,7 +45,7 @@ def ticket_attachments(store: TicketStore, arguments: Mapping[str, Any]) -> dict
 def get_attachment(store: TicketStore, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return one attachment. Raises NotFound also when the caller may not see it."""
     scope = arguments.get("scope") or {}
-    row = calls.visible(store, arguments["number"], scope)
+    row = calls.visible(store, arguments)
     found = store.attachments.get(str(arguments["attachment_id"]))
     if found is None or found["number"] != row["number"] or not _may_see(found, row, scope):
         raise NotFound("no such attachment", field="attachment_id")

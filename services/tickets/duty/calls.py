@@ -139,7 +139,7 @@ def _gap(one: Gap) -> dict[str, Any]:
 
 def assignments(store: TicketStore, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return why a ticket was given to whom: every decision, oldest first, with every candidate and their score."""
-    row = visible(store, arguments["number"], arguments.get("scope") or {})
+    row = visible(store, arguments)
     return {"items": [_decision(found) for found in store.duty.assignments_of(row["number"])]}
 
 

@@ -33,7 +33,7 @@ def link(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], actor
 
 def links(store: TicketStore, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return a ticket's links in either direction, its watchers, and its own fields."""
-    row = visible(store, arguments["number"], arguments.get("scope") or {})
+    row = visible(store, arguments)
     kept = ("number", "kind", "target", "at", "actor")
     found = [{name: one[name] for name in kept} for one in store.relations.links_of(row["number"])]
     return {"number": row["number"], "links": found, "watchers": list(row["watchers"])}
@@ -48,7 +48,7 @@ def merge(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], acto
 
 def watch(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], actor: str | None) -> dict[str, Any]:
     """Let a person, the caller unless told, watch a ticket, or with `remove` no more."""
-    row = visible(store, arguments["number"], arguments.get("scope") or {})
+    row = visible(store, arguments)
     scope = arguments.get("scope") or {}
     person = arguments.get("person") or scope.get("person")
     if not person:
@@ -92,10 +92,9 @@ def put_quick_text(store: TicketStore, arguments: Mapping[str, Any], actor: str 
 
 
 def _two(store: TicketStore, arguments: Mapping[str, Any], field: str) -> tuple[Row, Row]:
-    scope = arguments.get("scope") or {}
-    row = within(store, arguments["number"], scope)
+    row = within(store, arguments)
     try:
-        return row, within(store, arguments[field], scope)
+        return row, within(store, {**arguments, "number": arguments[field]})
     except NotFound:
         raise RuleBroken(f"no ticket {arguments[field]}", field=field) from None
 

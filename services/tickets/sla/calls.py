@@ -27,7 +27,7 @@ def explain_ticket(store: TicketStore, policy: Policy, arguments: Mapping[str, A
     Internal ones are for the desk. Raises NotFound also when the caller may not see the ticket.
     """
     scope = arguments.get("scope") or {}
-    row = visible(store, arguments["number"], scope)
+    row = visible(store, arguments)
     clocks = [clock_of(found, policy) for found in store.all_clock_rows(row["number"])]
     if is_outsider(row, scope):
         clocks = [clock for clock in clocks if clock.target is not Target.INTERNAL]

@@ -148,7 +148,7 @@ def read_policy(path: Path, calendars: Calendars) -> Policy:
 
 def _assigning(file: _PolicyFile, calendars: Calendars, faults: list[str]) -> Assigning:
     given = file.assignment
-    calendar = given.duty_calendar or file.defaults.calendar or next(iter(sorted(calendars.named)))
+    calendar = _calendar(given.duty_calendar, file, calendars)
     if calendar not in calendars.named:
         faults.append(f"assignment.duty_calendar: no calendar {calendar!r}")
     skills = [
@@ -157,9 +157,14 @@ def _assigning(file: _PolicyFile, calendars: Calendars, faults: list[str]) -> As
     return Assigning(given.capacity, given.even_out, given.keep_what_can_wait, calendar, skills)
 
 
+def _calendar(named: str | None, file: _PolicyFile, calendars: Calendars) -> str:
+    """Return the calendar of a part of the file: its own, else the general one, else the first there is."""
+    return named or file.defaults.calendar or min(calendars.named)
+
+
 def _closing(file: _PolicyFile, calendars: Calendars, faults: list[str]) -> Closing:
     given = file.closing
-    calendar = given.calendar or file.defaults.calendar or next(iter(sorted(calendars.named)))
+    calendar = _calendar(given.calendar, file, calendars)
     silence = Allowance()
     if calendar not in calendars.named:
         faults.append(f"closing.calendar: no calendar {calendar!r}")
@@ -172,7 +177,7 @@ def _closing(file: _PolicyFile, calendars: Calendars, faults: list[str]) -> Clos
 
 
 def _support(level: int, given: _Support, file: _PolicyFile, calendars: Calendars, faults: list[str]) -> SupportLevel:
-    calendar = given.calendar or file.defaults.calendar or next(iter(sorted(calendars.named)))
+    calendar = _calendar(given.calendar, file, calendars)
     allowed = None
     if calendar not in calendars.named:
         faults.append(f"support.{level}.calendar: no calendar {calendar!r}")

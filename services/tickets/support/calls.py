@@ -59,7 +59,7 @@ def note_vendor(store: TicketStore, policy: Policy, arguments: Mapping[str, Any]
 
 def support_of(store: TicketStore, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return a ticket's level, its diagnosis, and the vendor's part."""
-    row = visible(store, arguments["number"], arguments.get("scope") or {})
+    row = visible(store, arguments)
     known = store.supports.get(row["number"]) or {}
     kept = ("diagnosis_mode", "appointment_at", *_VENDOR)
     return {"number": row["number"], "level": row["support_level"]} | {name: known.get(name) for name in kept}
@@ -70,7 +70,7 @@ def ledger(store: TicketStore, arguments: Mapping[str, Any]) -> dict[str, Any]:
 
     The seconds add up to the ticket's life.
     """
-    row = visible(store, arguments["number"], arguments.get("scope") or {})
+    row = visible(store, arguments)
     now = store.work.now
     changes = store.changes_of(row["number"])
     found = holdings(row["opened_at"], first_level(changes, row["support_level"]), changes)
