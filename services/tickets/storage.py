@@ -58,6 +58,7 @@ class TicketStore:
         self.senders = Senders(work, self.people)
         self._numbers: list[int] = []
         self._queues: dict[str, bool] = {}
+        self._holders: set[str] = set()
 
     def reserve_numbers(self, count: int) -> None:
         """Draw running numbers for tickets about to be opened, in one statement."""
@@ -168,12 +169,11 @@ class TicketStore:
         return row
 
     def open_tickets_of(self, assignee: str) -> list[Row]:
-        """Lock and return the open tickets that somebody holds."""
-        return [
-            row
-            for row in self.tickets.find(and_(ticket.c.assignee == assignee, ticket.c.state.not_in(FINISHED)))
-            if row["assignee"] == assignee and row["state"] not in FINISHED
-        ]
+        """Lock and return the open tickets that somebody holds, those of this transaction among them."""
+        if assignee not in self._holders:
+            self._holders.add(assignee)
+            self.tickets.find(and_(ticket.c.assignee == assignee, ticket.c.state.not_in(FINISHED)))
+        return [row for row in self.tickets.seen() if row["assignee"] == assignee and row["state"] not in FINISHED]
 
     def page_of(self, scope: Mapping[str, Any], arguments: Mapping[str, Any], limit: int) -> Page:
         """Return a page of tickets; see `listing`."""

@@ -312,31 +312,6 @@ def test_each_turn_of_a_roster_is_waited_for(desk_under: Callable[..., Desk], tm
     assert holders(desk.desk) == ["E1"]
 
 
-def test_an_absence_moves_the_next_turn_of_a_roster(desk_under: Callable[..., Desk], tmp_path: Path) -> None:
-    desk = Rehearsal(desk_under(), tmp_path / "policy.yaml")
-
-    def next_turn() -> datetime:
-        desk.fire("02 09:00")
-        [timer] = [timer for timer in desk.armed() if timer.kind == "duty_turn"]
-        return timer.due_at
-
-    # Given a duty of E1 until the evening, with E2 standing in
-    for one in ("E1", "E2"):
-        desk.receive("02 08:00", engineer(one))
-    begin, noon, end = on("02 08:00"), on("02 12:00"), on("02 18:00")
-    duty = {"group": GROUP, "level": 2, "person": "E1", "begin_at": begin.isoformat(), "end_at": end.isoformat()}
-    desk.call("02 09:00", "load_roster", shifts=[duty | {"stand_in": "E2"}])
-    assert next_turn() == end
-    # When E1 is going to be away from noon on, and in the same breath something else becomes of E2
-    away = AwaySpan(begin_at=noon, end_at=end)
-    with desk.work("02 09:00") as work:
-        for event in (engineer("E2", 2, capacity=7), engineer("E1", 2, away=(away,))):
-            work.cause = event
-            desk.desk.definition.handlers[event.type].handle(work, event)
-    # Then noon is waited for
-    assert next_turn() == noon
-
-
 def test_what_nobody_has_begun_is_evened_out(desk_under: Callable[..., Desk], calling: Callable[[Desk], Any]) -> None:
     # Given an engineer with five tickets, of which one is begun, when a second one comes
     desk = desk_under({"default_group": "assignment: {even_out: true}\ndefault_group"})
