@@ -159,6 +159,7 @@ class TicketsService(DeskCalls):
         self.store.duty.preload(groups)
 
     @fires("draw", preload="load_queues", emits=(facts.TicketAssigned,))
+    @fires("draw_again", preload="load_queues", emits=(facts.TicketAssigned,))
     def on_draw(self, timer: Timer) -> None:
         """Somebody may have room for what waits in a group's queue."""
         duty.draw(self.store, self.settings.policy, timer.key, fired(self.store))

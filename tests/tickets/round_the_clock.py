@@ -33,6 +33,13 @@ POST = Post("服务台", usecases.SPECIALIST)
 PEOPLE = [f"E{number:02}" for number in range(1, 13)]
 CAPACITY = 5
 DUTY = timedelta(hours=8)
+#: What the timers of the duty do.
+EFFECTS: dict[str, Callable[..., None]] = {
+    "draw": usecases.draw,
+    "draw_again": usecases.draw,
+    "even_out": usecases.even_out,
+    "duty_turn": usecases.turn,
+}
 #: Duties in which tickets come, and after them some in which the last ones are solved.
 DUTIES, LAST_DUTIES = 63, 9
 
@@ -178,8 +185,7 @@ class Desk:
             kind, group = next(one for one, at in armed.items() if at == due_at)
             del armed[kind, group]
             self.memory.now = max(due_at, self.memory.now)
-            effect = {"draw": usecases.draw, "even_out": usecases.even_out, "duty_turn": usecases.turn}[kind]
-            effect(self.store, self.policy, group, Change(self.memory.now, via=Via.TIMER))
+            EFFECTS[kind](self.store, self.policy, group, Change(self.memory.now, via=Via.TIMER))
             self._begin()
 
     def _look(self) -> None:

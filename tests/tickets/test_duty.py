@@ -126,6 +126,21 @@ def test_a_new_ticket_does_not_overtake_those_that_wait(
     assert holders(desk) == ["E1", None, None]
 
 
+def test_a_ticket_that_comes_does_not_put_off_a_draw_that_is_due(
+    desk_under: Callable[..., Desk], tmp_path: Path
+) -> None:
+    # Given somebody who has just freed up, so that what waits is to be drawn now
+    desk = Rehearsal(desk_under(WITH_ROOM_FOR_ONE), tmp_path / "policy.yaml")
+    desk.receive("02 08:00", engineer("E1"))
+    first, _ = (desk.opened("02 09:00", region="华东") for _ in range(2))
+    desk.call("02 09:10:05", "resolve_ticket", number=first, solution="好了")
+    # When another ticket comes, and waits behind
+    desk.opened("02 09:10:05", region="华东")
+    # Then the draw is due all the same
+    desk.fire("02 09:10:05")
+    assert holders(desk.desk) == ["E1", "E1", None]
+
+
 def test_only_who_is_on_duty_is_given_tickets_and_a_stand_in_stands_in(tickets: Desk, call: Any) -> None:
     # Given a roster on which E1 has the duty, with E2 as the stand-in
     tickets.publish(engineer("E1"), engineer("E2"), engineer("E3"))

@@ -62,7 +62,7 @@ def ask_key_users(store: TicketStore, policy: Policy, row: Row, change: Change) 
 def wait(store: TicketStore, row: Row, group: str, change: Change) -> Row:
     """Put a ticket into its group's queue, which is drawn from when somebody frees up, and every minute."""
     store.joined_queue(group)
-    look(store, [group], change, later=True)
+    _look_again(store, group)
     return _put(store, row, group_name=group, assignee=None, waits=True)
 
 
@@ -73,17 +73,20 @@ def _put(store: TicketStore, row: Row, *, assignee: str | None, waits: bool = Fa
     return store.tickets.change(row, assignee=assignee, waits=waits, **values)
 
 
-def look(store: TicketStore, groups: Iterable[str], change: Change, *, later: bool = False) -> None:
-    """Have the queues of groups drawn from, now or in a while; those in which nobody waits need no look."""
+def look(store: TicketStore, groups: Iterable[str], change: Change) -> None:
+    """Have the queues of groups drawn from now; those in which nobody waits need no look."""
     for group in groups:
         if store.has_queue(group):
-            due_at = _next_minute(store) if later else store.work.now
-            store.work.arm("draw", key=group, subject=f"queue {group}", due_at=due_at, payload={})
+            store.work.arm("draw", key=group, subject=f"queue {group}", due_at=store.work.now, payload={})
 
 
-def _next_minute(store: TicketStore) -> datetime:
-    """Return the next full minute: one moment for all of a minute, since one counted from each would be put off."""
-    return store.work.now.replace(second=0, microsecond=0) + LOOK_AGAIN
+def _look_again(store: TicketStore, group: str) -> None:
+    """Have a queue drawn from at the next full minute: one moment for all, since one counted from each is put off.
+
+    It is another timer than that of `look`: who joins the queue must not put off a draw that is due.
+    """
+    due_at = store.work.now.replace(second=0, microsecond=0) + LOOK_AGAIN
+    store.work.arm("draw_again", key=group, subject=f"queue {group}", due_at=due_at, payload={})
 
 
 def pass_on(store: TicketStore, policy: Policy, row: Row, change: Change, *, reason: str) -> Row:
@@ -132,7 +135,7 @@ def draw(store: TicketStore, policy: Policy, group: str, change: Change) -> None
             store.duty.note(decided, change.moment)
             _give(store, policy, waiting.pop(decided.ticket_id), decided.person, change, reason="drawn from the queue")
     if waiting:
-        store.work.arm("draw", key=group, subject=f"queue {group}", due_at=_next_minute(store), payload={})
+        _look_again(store, group)
 
 
 def loads_changed(store: TicketStore, policy: Policy, group: str) -> None:
