@@ -191,6 +191,7 @@ class Desk:
     def _look(self) -> None:
         loads = [len(self.memory.held_by(person)) for person in self.memory.on_duty]
         if min(loads) < CAPACITY:
+            assert not self.memory.has_queue(POST.group), "somebody has room, and a ticket waits"
             self.apart[max(loads) - min(loads)] += 1
 
     def _arrivals(self, tickets: int) -> Iterator[datetime]:
