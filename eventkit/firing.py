@@ -125,6 +125,7 @@ class TimerFiring:
             effect = self._definition.effects.get(kind)
             if effect is not None and effect.preload is not None:
                 effect.preload(work, [timer for timer in due if timer.kind == kind])
+        work.take_late_locks()
         current = timers.lock_current(work.connection, due)
         done = []
         for timer in current:

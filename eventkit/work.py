@@ -203,6 +203,7 @@ class Work:
         self._events: list[Event[Any]] = []
         self._timers = TimerChanges(self.on_undo)
         self._undo: list[Callable[[], None]] = []
+        self._late_locks: list[Callable[[], None]] = []
         self.scope: dict[Any, Any] = {}
 
     def rows(self, table: Table) -> Rows:
@@ -297,8 +298,18 @@ class Work:
         """Return the earliest moment at which a timer, or a job, armed here falls due; None without any."""
         return self._timers.next_due_at(jobs=jobs)
 
+    def lock_late(self, lock: Callable[[], None]) -> None:
+        """Have rows locked that many transactions share: behind all rows of their own, before timers, in one order."""
+        self._late_locks.append(lock)
+
+    def take_late_locks(self) -> None:
+        """Lock what is shared and known to be needed: before timers are locked, and before anything is written."""
+        for lock in self._late_locks:
+            lock()
+
     def flush(self) -> None:
         """Write everything in few statements. Business rows first, then timers, then the outbox: one lock order."""
+        self.take_late_locks()
         for rows in list(self._rows.values()):
             rows.flush(self.connection)
         self._timers.flush(self.connection)

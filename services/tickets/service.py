@@ -153,7 +153,7 @@ class TicketsService(DeskCalls):
         support.overdue(self.store, self.settings.policy, number, cycle, fired(self.store))
 
     def load_queues(self, timers: Sequence[Timer]) -> None:
-        """Lock the tickets that wait, subject first, then what the people of their groups hold."""
+        """Lock the tickets that wait, subject first, and read who may draw them."""
         groups = sorted(timer.key for timer in timers)
         self.store.waiting_in(groups)
         self.store.duty.preload(groups)
@@ -165,7 +165,7 @@ class TicketsService(DeskCalls):
         duty.draw(self.store, self.settings.policy, timer.key, fired(self.store))
 
     def load_unbegun(self, timers: Sequence[Timer]) -> None:
-        """Lock what may be evened out where it must be: tickets, subject first, then what people hold."""
+        """Lock what may be evened out where it must be: tickets, subject first."""
         groups = sorted(timer.key for timer in timers)
         if uneven := duty.uneven(self.store, self.settings.policy, groups, self.store.work.now):
             for group in uneven:

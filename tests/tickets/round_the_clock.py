@@ -110,6 +110,9 @@ class Memory:
     def moved(self, before: str | None, after: str | None) -> None:
         """What somebody holds is counted from the tickets."""
 
+    def expect(self, people: Iterable[str]) -> None:
+        """Nobody else gives anything at the same moment."""
+
     def joined_queue(self, group: str) -> None:
         """Who waits is seen from the tickets."""
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
@@ -16,6 +17,8 @@ from sqlalchemy import text
 from contracts.gateway import AwaySpan, TicketUpdateRequested
 from contracts.words import TicketState
 from eventkit.errors import BadMessage, NotFound, RuleBroken
+from eventkit.firing import TimerFiring
+from eventkit.telemetry import ServiceMetrics
 from liaison.people import forget_in
 from services.tickets.migrations.versions.t0013_person_load import STATEMENTS
 from services.tickets.storage import FORGET
@@ -24,6 +27,7 @@ from tests.seeds import FIXED_SEEDS, run_seed
 from tests.tickets.rehearsal import Rehearsal, on
 from tests.tickets.stories import asked
 from tests.tickets.test_duty import WITH_ROOM_FOR_ONE, engineer, holders
+from tests.tickets.test_orders import waiting
 
 SUPPORT = """assignment: {capacity: 3, even_out: true}
 support:
@@ -85,6 +89,111 @@ def test_a_ticket_that_is_escalated_while_its_queue_is_drawn_from_is_not_given_t
     # Then it waits there
     [row] = desk.desk.rows("select group_name, assignee, waits from ticket")
     assert (row.group_name, row.assignee, row.waits) == ("华南支持组", None, True)
+
+
+class Aside(threading.Thread):
+    """Does something beside the test; `end` waits for it, and raises what it ended with."""
+
+    def __init__(self, action: Callable[[], Any]) -> None:
+        super().__init__()
+        self._action = action
+        self._problem: BaseException | None = None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self._action()
+        except BaseException as problem:
+            self._problem = problem
+
+    def end(self) -> None:
+        self.join()
+        if self._problem:
+            raise self._problem
+
+
+@contextmanager
+def holding(desk: Desk, person: str) -> Iterator[None]:
+    """Keep what somebody holds from being changed, so that who wants to change it can be made to queue."""
+    with desk.engine.begin() as connection:
+        connection.execute(text("select 1 from person_load where person = :person for update"), {"person": person})
+        yield
+
+
+def test_two_who_solve_and_pass_on_tickets_of_the_same_people_the_other_way_round_do_not_lock_each_other_out(
+    desk_under: Callable[..., Desk], tmp_path: Path
+) -> None:
+    desk = Rehearsal(desk_under(), tmp_path / "policy.yaml")
+    first, second, third, fourth = (
+        desk.opened("02 09:00", region="华东", assignee=who) for who in ("E2", "E1", "E1", "E2")
+    )
+
+    def solve_and_put_back(solved: str, put_back: str) -> None:
+        with desk.work("02 09:00") as work:
+            methods, scope = desk.desk.definition.methods, {"scope": {"kind": "all"}}
+            methods["resolve_ticket"].call(work, {"number": solved, "solution": "好了"} | scope)
+            methods["change_ticket"].call(work, {"number": put_back, "unassigned": True} | scope)
+
+    with holding(desk.desk, "E1"):
+        one = Aside(lambda: solve_and_put_back(third, fourth))
+        eventually(lambda: waiting(desk.desk) == 1)
+        other = Aside(lambda: solve_and_put_back(first, second))
+        eventually(lambda: waiting(desk.desk) == 2)
+    one.end()
+    other.end()
+    assert desk.desk.rows(KEPT) == []
+
+
+def test_a_holder_who_solves_a_ticket_while_queues_are_drawn_from_and_loads_evened_out_is_not_locked_out(
+    desk_under: Callable[..., Desk], tmp_path: Path
+) -> None:
+    # Given a ticket that waits, and others to be evened out, since somebody has come
+    more = {"default_group": "assignment: {capacity: 4, even_out: true}\ndefault_group"}
+    desk = Rehearsal(desk_under(more), tmp_path / "policy.yaml")
+    desk.receive("02 08:00", engineer("E1"))
+    solved, *_ = [desk.opened("02 09:00", region="华东") for _ in range(5)]
+    desk.receive("02 09:00", engineer("E2"))
+    # When one of those is solved while both are done
+    firing = TimerFiring(desk.desk.definition, desk.desk.engine, ServiceMetrics("tickets"))
+    with desk.work("02 09:00") as work:
+        arguments = {"number": solved, "solution": "好了", "scope": {"kind": "all"}}
+        desk.desk.definition.methods["resolve_ticket"].call(work, arguments)
+        fired = Aside(firing.step)
+        eventually(lambda: waiting(desk.desk) == 1)
+    fired.end()
+    # Then what waits is drawn all the same
+    assert sorted(desk.desk.rows(KEPT)) == [("E1", 3), ("E2", 1)]
+
+
+def test_a_ticket_that_no_key_user_can_take_is_given_out_while_others_are_of_the_same_department(
+    desk_under: Callable[..., Desk], tmp_path: Path
+) -> None:
+    # Given a key user who is away, and an engineer who comes before them in order
+    desk = Rehearsal(desk_under({"default_group": SUPPORT}), tmp_path / "policy.yaml")
+    away = (AwaySpan(begin_at=on("02 08:00"), end_at=on("03 08:00")),)
+    desk.receive("02 08:00", engineer("E1"))
+    desk.receive("02 08:00", engineer("K1", roles=("key_user",), groups=(), department="财务部", away=away))
+    desk.opened("02 08:30", region="华东", department="财务部")
+
+    def arrive() -> None:
+        event = asked("R1", time=on("02 09:00"), department="财务部")
+        with desk.work("02 09:00") as work:
+            work.cause = event
+            handler = desk.desk.definition.handlers[event.type]
+            assert handler.preload
+            handler.preload(work, [event])
+            handler.handle(work, event)
+
+    # When one arrives by an event and one by a call
+    with holding(desk.desk, "E1"):
+        arriving = Aside(arrive)
+        eventually(lambda: waiting(desk.desk) == 1)
+        calling = Aside(lambda: desk.opened("02 09:00", region="华东", department="财务部"))
+        eventually(lambda: waiting(desk.desk) == 2)
+    # Then neither is in the other's way
+    arriving.end()
+    calling.end()
+    assert holders(desk.desk) == ["E1", "E1", "E1"]
 
 
 class Walk:

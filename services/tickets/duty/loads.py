@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -45,13 +45,20 @@ class Loads:
         self._stored: dict[str, Any] = {}
         self._moves: dict[str, int] = {}
         self._given: dict[str, tuple[int, datetime]] = {}
+        self._expected: set[str] = set()
+        # The triggers lock people statement by statement: by then all are locked, in one order.
+        work.lock_late(self.lock)
 
-    def lock(self, people: Collection[str]) -> None:
-        """Read what people hold; until this transaction ends nobody else can give them anything.
+    def expect(self, people: Iterable[str]) -> None:
+        """Know who may be given something, or lose it: they are locked together with whoever is locked first."""
+        self._expected.update(people)
+
+    def lock(self, people: Collection[str] = ()) -> None:
+        """Read what people hold, and all who are expected; until this transaction ends nobody else can change it.
 
         The rows are locked in the order of their keys. What was read once stays as it is: it is locked.
         """
-        wanted = sorted(set(people) - self._stored.keys())
+        wanted = sorted({*people, *self._expected, *self._moves} - self._stored.keys())
         if wanted and (missing := set(wanted) - self._read(_named(wanted).with_for_update())):
             begin = insert(load).values([{"person": person} for person in sorted(missing)])
             self._work.connection.execute(begin.on_conflict_do_nothing())

@@ -108,12 +108,13 @@ class DutyStore:
         self._rosters: dict[str, Roster] = {}
         self._loads = Loads(work)
         self.moved = self._loads.moved
+        self.expect = self._loads.expect
         self.changed_people: set[str] = set()
 
     def preload(self, groups: Collection[str], departments: Collection[str] = ()) -> None:
         """Read in few statements who may hold the tickets of groups, their rosters, and the key users of departments.
 
-        What all of them hold is locked at once: in one order, so that two transactions do not wait for each other.
+        What they hold is locked later, all at once: in one order, so that two transactions do not wait for each other.
         """
         for table in (shift, swap):
             self._read_recent(table, groups)
@@ -122,7 +123,7 @@ class DutyStore:
             self._read_key_users(departments)
         rows = [row for group in groups for row in self._known[group]]
         rows += [row for department in departments for row in self._key_users[department]]
-        self._loads.lock([row["employee_number"] for row in rows])
+        self.expect(row["employee_number"] for row in rows)
 
     def candidates(self, group: str, level: int, moment: datetime, default_capacity: int) -> list[Candidate]:
         """Return everybody who may ever hold this group's tickets, as they are at a moment.
@@ -153,7 +154,8 @@ class DutyStore:
     def key_users_of(self, department: str, group: str, moment: datetime, default_capacity: int) -> list[Candidate]:
         """Return the key users of a department, who may hold its tickets of any group."""
         if department not in self._key_users:
-            self._read_key_users([department])
+            # When none of them takes it the group does: all are locked together.
+            self.preload([group], [department])
         people = {row["employee_number"]: row for row in self._key_users[department]}
         self._loads.lock(people)
         held = [(row, self._loads.of(number, moment)) for number, row in people.items()]

@@ -32,7 +32,8 @@ def place(store: TicketStore, policy: Policy, row: Row, change: Change) -> Row:
     While others wait in that queue it waits behind them, so that none is overtaken.
     """
     group = row["group_name"] or policy.default_group
-    # Who may be given it is locked first: what another transaction lets wait meanwhile is seen then.
+    # Who may be given it, or loses it, is locked first: what another transaction lets wait meanwhile is seen then.
+    store.duty.expect([row["assignee"]] if row["assignee"] else ())
     people = store.duty.candidates(group, row["support_level"], change.moment, policy.assignment.capacity)
     if store.has_queue(group):
         return wait(store, row, group, change)
