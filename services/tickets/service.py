@@ -168,8 +168,7 @@ class TicketsService(DeskCalls):
         """Lock what may be evened out where it must be: tickets, subject first."""
         groups = sorted(timer.key for timer in timers)
         if uneven := duty.uneven(self.store, self.settings.policy, groups, self.store.work.now):
-            for group in uneven:
-                self.store.open_tickets_in(group)
+            self.store.lock_unbegun(uneven)
             self.store.duty.preload(uneven)
 
     @fires("even_out", preload="load_unbegun", emits=(facts.TicketAssigned,))

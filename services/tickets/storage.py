@@ -222,14 +222,16 @@ class TicketStore:
             found += [row for row in locked if row["waits"] and row["group_name"] == group]
         return found
 
-    def open_tickets_in(self, group: str) -> list[Row]:
-        """Lock and return a group's open tickets that somebody holds and nobody has begun."""
-        condition = and_(
-            ticket.c.group_name == group, ticket.c.state == TicketState.NEW, ticket.c.assignee.is_not(None)
-        )
+    def lock_unbegun(self, groups: Collection[str]) -> None:
+        """Lock the tickets of groups that somebody holds and nobody has begun."""
+        is_unbegun = and_(ticket.c.state == TicketState.NEW, ticket.c.assignee.is_not(None))
+        self.tickets.find(and_(ticket.c.group_name.in_(groups), is_unbegun))
+
+    def unbegun_in(self, group: str) -> list[Row]:
+        """Return a group's tickets that somebody holds and nobody has begun, as far as they are locked."""
         return [
             row
-            for row in self.tickets.find(condition)
+            for row in self.tickets.seen()
             if row["group_name"] == group and row["state"] == TicketState.NEW and row["assignee"]
         ]
 

@@ -68,8 +68,12 @@ class Rehearsal:
     def fire(self, moment: str, these: Sequence[Timer] | None = None) -> None:
         """Fire what is due at a moment, or timers that were armed once."""
         with self.work(moment) as work:
-            for timer in self.armed(moment) if these is None else these:
-                self.desk.definition.effects[timer.kind].fire(work, timer)
+            due, effects = self.armed(moment) if these is None else these, self.desk.definition.effects
+            for kind in dict.fromkeys(timer.kind for timer in due):
+                if preload := effects[kind].preload:
+                    preload(work, [timer for timer in due if timer.kind == kind])
+            for timer in due:
+                effects[timer.kind].fire(work, timer)
                 timers.remove(work.connection, [timer])
 
     def told(self, kind: str, **fields: Any) -> list[dict[str, Any]]:

@@ -122,7 +122,7 @@ class Memory:
     def waiting_in(self, groups: Iterable[str]) -> list[Row]:
         return [row for row in self.open.values() if row["waits"]]
 
-    def open_tickets_in(self, group: str) -> list[Row]:
+    def unbegun_in(self, group: str) -> list[Row]:
         return [row for row in self.open.values() if row["assignee"] and row["state"] == TicketState.NEW]
 
     def roster(self, group: str) -> Roster:
@@ -145,8 +145,6 @@ class Memory:
             )
             for person in PEOPLE
         ]
-
-    candidates_at_a_glance = candidates
 
 
 class Desk:

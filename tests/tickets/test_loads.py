@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.event import listen
 
 from contracts.gateway import AwaySpan, TicketUpdateRequested
 from contracts.words import TicketState
@@ -194,6 +195,34 @@ def test_a_ticket_that_no_key_user_can_take_is_given_out_while_others_are_of_the
     arriving.end()
     calling.end()
     assert holders(desk.desk) == ["E1", "E1", "E1"]
+
+
+def test_whether_loads_are_even_is_looked_at_once_and_for_all_groups_together(
+    desk_under: Callable[..., Desk], tmp_path: Path
+) -> None:
+    # Given two groups in which loads are even
+    desk = Rehearsal(desk_under({"default_group": SUPPORT}), tmp_path / "policy.yaml")
+    for who, group in (("E1", "华东支持组"), ("E2", "华东支持组"), ("E3", "华南支持组")):
+        desk.receive("02 08:00", engineer(who, groups=(group,)))
+        desk.opened("02 09:00", region=group[:2])
+    due = [timer for timer in desk.armed("02 09:00") if timer.kind == "even_out"]
+    effect = desk.desk.definition.effects["even_out"]
+    assert effect.preload
+    # When that is to be evened out
+    statements: list[str] = []
+    with desk.work("02 09:00") as work:
+        listen(work.connection, "before_cursor_execute", lambda *said: statements.append(said[2]))
+        effect.preload(work, due)
+        for timer in due:
+            effect.fire(work, timer)
+    # Then rosters, swaps, people and what they hold are each read once, and nothing else
+    assert len(due) == 2
+    assert [statement.rpartition("FROM ")[2].split()[0] for statement in statements] == [
+        "duty_shift",
+        "duty_swap",
+        "person",
+        "person_load",
+    ]
 
 
 class Walk:

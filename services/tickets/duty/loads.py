@@ -59,24 +59,25 @@ class Loads:
         The rows are locked in the order of their keys. What was read once stays as it is: it is locked.
         """
         wanted = sorted({*people, *self._expected, *self._moves} - self._stored.keys())
-        if wanted and (missing := set(wanted) - self._read(_named(wanted).with_for_update())):
-            begin = insert(load).values([{"person": person} for person in sorted(missing)])
+        self._stored |= self._read(_named(wanted).with_for_update()) if wanted else {}
+        if missing := [person for person in wanted if person not in self._stored]:
+            begin = insert(load).values([{"person": person} for person in missing])
             self._work.connection.execute(begin.on_conflict_do_nothing())
-            self._read(_named(sorted(missing)).with_for_update())
+            self._stored |= self._read(_named(missing).with_for_update())
 
-    def glance(self, people: Collection[str]) -> None:
-        """Read what people hold, who may be given something at the same moment."""
+    def at_a_glance(self, people: Collection[str], moment: datetime) -> dict[str, Load]:
+        """Return what people hold, who may be given something at the same moment; see `of`."""
         found = self._read(_named(sorted(people)))
-        self._stored |= {person: _NOTHING for person in set(people) - found}
+        return {person: self._load(person, found.get(person, _NOTHING), moment) for person in people}
 
-    def _read(self, statement: Select[Any]) -> set[str]:
-        found = {row["person"]: row for row in self._work.connection.execute(statement).mappings()}
-        self._stored |= found
-        return set(found)
+    def _read(self, statement: Select[Any]) -> dict[str, Any]:
+        return {row["person"]: row for row in self._work.connection.execute(statement).mappings()}
 
     def of(self, person: str, moment: datetime) -> Load:
         """Return what somebody whose row is locked holds, and was given on the day of a moment."""
-        stored = self._stored[person]
+        return self._load(person, self._stored[person], moment)
+
+    def _load(self, person: str, stored: Any, moment: datetime) -> Load:
         count, at = self._given.get(person, (0, stored["given_at"]))
         if stored["given_on"] == moment.astimezone(UTC).date():
             count += stored["given_count"]

@@ -116,9 +116,7 @@ class DutyStore:
 
         What they hold is locked later, all at once: in one order, so that two transactions do not wait for each other.
         """
-        for table in (shift, swap):
-            self._read_recent(table, groups)
-        self._read_people(groups)
+        self._read(groups)
         if departments:
             self._read_key_users(departments)
         rows = [row for group in groups for row in self._known[group]]
@@ -138,14 +136,20 @@ class DutyStore:
         return [_candidate(row, group, load, on_duty, default_capacity) for row, load in held]
 
     def candidates_at_a_glance(
-        self, group: str, level: int, moment: datetime, default_capacity: int
-    ) -> list[Candidate]:
-        """Return the same without keeping others off: each may hold more or less already."""
-        on_duty, loads = self._on_duty(Post(group, level), moment), Loads(self.work)
-        holders = self._holders(group, on_duty)
-        loads.glance(holders)
-        held = [(row, loads.of(number, moment)) for number, row in holders.items()]
-        return [_candidate(row, group, load, on_duty, default_capacity) for row, load in held]
+        self, groups: Collection[str], level: int, moment: datetime, default_capacity: int
+    ) -> dict[str, list[Candidate]]:
+        """Return the same of several groups without keeping others off: each may hold more or less already."""
+        self._read(groups)
+        on_duty = {group: self._on_duty(Post(group, level), moment) for group in groups}
+        holders = {group: self._holders(group, on_duty[group]) for group in groups}
+        loads = self._loads.at_a_glance(set().union(*holders.values()), moment)
+        return {
+            group: [
+                _candidate(row, group, loads[number], on_duty[group], default_capacity)
+                for number, row in holders[group].items()
+            ]
+            for group in groups
+        }
 
     def _holders(self, group: str, on_duty: Collection[str]) -> dict[str, Row]:
         people = {row["employee_number"]: row for row in self._people_of(group)}
@@ -168,10 +172,16 @@ class DutyStore:
         for department in departments:
             self._key_users[department] = [row for row in people if row["department"] == department]
 
+    def _read(self, groups: Collection[str]) -> None:
+        """Read in three statements the rosters of groups, and their people, unless they are known."""
+        if unknown := [group for group in groups if group not in self._known]:
+            for table in (shift, swap):
+                self._read_recent(table, unknown)
+            self._read_people(unknown)
+
     def _people_of(self, group: str) -> Sequence[Row]:
         """Return a group's engineers and whom its roster names: as stored, with this transaction's changes."""
-        if group not in self._known:
-            self._read_people([group])
+        self._read([group])
         if not self.changed_people:
             return self._known[group]
         named = self._named(group)

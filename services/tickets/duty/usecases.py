@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -163,18 +163,17 @@ def expect_turn(store: TicketStore, group: str) -> None:
         store.work.arm("duty_turn", key=group, subject=f"queue {group}", due_at=next_at, payload={})
 
 
-def uneven(store: TicketStore, policy: Policy, groups: Iterable[str], moment: datetime) -> list[str]:
+def uneven(store: TicketStore, policy: Policy, groups: Collection[str], moment: datetime) -> list[str]:
     """Return the groups of whose people some hold far more than others, at a glance: it is asked after every ticket."""
-    capacity = policy.assignment.capacity
-    loads = {group: store.duty.candidates_at_a_glance(group, SPECIALIST, moment, capacity) for group in groups}
+    loads = store.duty.candidates_at_a_glance(groups, SPECIALIST, moment, policy.assignment.capacity)
     return [group for group, people in loads.items() if are_apart(people, moment)]
 
 
 def even_out(store: TicketStore, policy: Policy, group: str, change: Change) -> None:
-    """Move tickets that nobody has begun from who holds far more to who has room."""
-    if not uneven(store, policy, [group], change.moment):
+    """Move tickets that nobody has begun, and that were locked for it, from who holds far more to who has room."""
+    rows = store.unbegun_in(group)
+    if not rows:
         return
-    rows = store.open_tickets_in(group)
     held: dict[str, list[Wanted]] = {}
     for row in rows:
         held.setdefault(row["assignee"], []).append(wanted(policy, row, group))
