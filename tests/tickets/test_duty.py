@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.event import listen
 
 from contracts.gateway import AwaySpan, PersonChanged
 from eventkit.errors import NotFound, RuleBroken
@@ -249,10 +250,11 @@ def test_a_roster_replaces_what_it_covers_from_now_on_and_nothing_else(tickets: 
         connection.execute(text(f"insert into duty_shift ({COLUMNS}) values (:{', :'.join(SHIFT)})"), rows)
     # When a roster is loaded that begins in the past
     taken = call("load_roster", shifts=[shift("E1", timedelta(hours=-30), timedelta(hours=30))])
-    # Then it holds from now on; what was is kept, and so is what comes after it
+    # Then it holds from now on, and while nobody was there; what was is kept, and so is what comes after it
     assert taken == {"shifts": 1, "replaced": 3, "groups": [GROUP]}
     found = tickets.rows("select person, begin_at, end_at from duty_shift order by begin_at, person")
-    assert [row.person for row in found] == ["over", "now", "E1", "beyond", "later"]
+    assert [row.person for row in found] == ["E1", "over", "now", "E1", "beyond", "later"]
+    assert ((found[0].begin_at - NOW) / HOUR, (found[0].end_at - NOW) / HOUR) == (-30, -20)
     ends = {row.person: ((row.begin_at - NOW) / HOUR, (row.end_at - NOW) / HOUR) for row in found}
     assert {name: ends[name] for name in ("over", "beyond", "later")} == {
         "over": (-20, -10),
@@ -262,6 +264,20 @@ def test_a_roster_replaces_what_it_covers_from_now_on_and_nothing_else(tickets: 
     assert ends["now"] == (-10, pytest.approx(0, abs=0.5))
     assert ends["E1"] == (ends["now"][1], 30)
     assert call("load_roster", shifts=[shift("E1", timedelta(hours=-15), timedelta(hours=-12))])["shifts"] == 0
+
+
+def test_many_shifts_that_have_begun_are_compared_with_what_was_in_one_statement(
+    desk_under: Callable[..., Desk], tmp_path: Path
+) -> None:
+    desk = Rehearsal(desk_under(), tmp_path / "policy.yaml")
+    span = {"begin_at": on("02 08:00").isoformat(), "end_at": on("02 16:00").isoformat()}
+    begun = [{**shift(f"E{number}"), **span} for number in range(3)]
+    statements: list[str] = []
+    with desk.work("02 09:00") as work:
+        listen(work.connection, "before_cursor_execute", lambda *said: statements.append(said[2]))
+        desk.desk.definition.methods["load_roster"].call(work, {"shifts": begun, "scope": {"kind": "all"}})
+    assert sum("FROM duty_shift" in statement and "FOR UPDATE" in statement for statement in statements) == 1
+    assert desk.desk.one("select count(*) from duty_shift") == 3
 
 
 def test_a_sheet_with_a_fault_is_refused_with_its_line_and_nothing_is_taken(tickets: Desk, call: Any) -> None:

@@ -13,7 +13,21 @@ from hypothesis import strategies as st
 
 from contracts.gateway import AwaySpan
 from eventkit.errors import RuleBroken
-from services.tickets.duty.roster import Duty, Gap, Post, Roster, Shift, Span, Swap, Why, exchange, news, swap_problem
+from services.tickets.duty.roster import (
+    Duty,
+    Gap,
+    Post,
+    Roster,
+    Shift,
+    Span,
+    Swap,
+    Why,
+    covered,
+    exchange,
+    manned,
+    news,
+    swap_problem,
+)
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -269,3 +283,19 @@ def test_a_swap_that_can_be_agreed_puts_the_taker_on_duty_instead_of_the_giver(r
         for hour in range(-5, HORIZON_H + 12):
             if wanted.span.holds(NOW + hour * HOUR):
                 assert "E5" in on_duty(after, hour)
+
+
+def test_what_was_on_a_post_is_taken_from_a_shift_and_the_rest_of_what_is_over_is_left() -> None:
+    # Given a post that had somebody for some of the last ten hours, and another one that always had
+    stored = [shift("E1", -8, -6), shift("E2", -7, -5), shift("E3", -2, 4), shift("E4", -20, 20, post=OTHER)]
+    had = manned(stored, NOW)
+    assert had == {POST: [span(-8, -5), span(-2, 0)], OTHER: [span(-20, 0)]}
+    # Then a shift of these hours is left with those in which nobody was there, and with what is to come
+    assert shift("E5", -10, 6).without(had[POST]) == [shift("E5", -10, -8), shift("E5", -5, -2), shift("E5", 0, 6)]
+    assert shift("E5", -10, -1, post=OTHER).without(had[OTHER]) == []
+
+
+def test_shifts_cover_their_posts_from_the_first_to_the_last_from_now_on() -> None:
+    new = [shift("E1", -8, -6), shift("E1", 4, 6), shift("E2", 8, 9), shift("E3", -8, -6, post=OTHER)]
+    assert covered(new, NOW) == {POST: span(0, 9)}
+    assert covered(new[1:], NOW) == {POST: span(4, 9)}

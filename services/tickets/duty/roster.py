@@ -69,6 +69,13 @@ class Shift:
     span: Span
     stand_in: str | None = None
 
+    def without(self, spans: Iterable[Span]) -> list[Shift]:
+        """Return what is left of the shift without the time of spans."""
+        parts = [self.span]
+        for span in spans:
+            parts = [rest for part in parts for rest in part.without(span)]
+        return [replace(self, span=part) for part in parts]
+
 
 @dataclass(frozen=True, slots=True)
 class Swap:
@@ -252,6 +259,31 @@ def swap_problem(roster: Roster, swap: Swap) -> tuple[str, str] | None:
         if not part.is_present(swap.taker, turn):
             return "taker", f"{swap.taker} is not there at {turn.isoformat()}"
     return None
+
+
+def manned(shifts: Iterable[Shift], until: datetime) -> dict[Post, list[Span]]:
+    """Return when each post had somebody up to a moment, in order."""
+    begun = (one for one in shifts if one.span.begin_at < until)
+    return {
+        post: _joined([Span(span.begin_at, min(span.end_at, until)) for span in spans])
+        for post, spans in _by_post(begun).items()
+    }
+
+
+def covered(shifts: Iterable[Shift], since: datetime) -> dict[Post, Span]:
+    """Return from when to when the shifts of each post reach, without what is before a moment."""
+    reached = {
+        post: (max(since, min(span.begin_at for span in spans)), max(span.end_at for span in spans))
+        for post, spans in _by_post(shifts).items()
+    }
+    return {post: Span(begin, end) for post, (begin, end) in reached.items() if begin < end}
+
+
+def _by_post(shifts: Iterable[Shift]) -> dict[Post, list[Span]]:
+    spans: dict[Post, list[Span]] = {}
+    for one in shifts:
+        spans.setdefault(one.post, []).append(one.span)
+    return spans
 
 
 def news(found: Iterable[Gap], known: Sequence[Gap]) -> list[Gap]:

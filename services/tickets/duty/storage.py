@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -23,13 +22,14 @@ from sqlalchemy import (
     insert,
     or_,
     select,
+    tuple_,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
 from eventkit.work import Row, Rows, Work, array_of
 from services.tickets.duty.assignment import Assignment, Candidate, away_of
 from services.tickets.duty.loads import Load, Loads
-from services.tickets.duty.roster import Gap, Post, Roster, Shift, Span, Swap
+from services.tickets.duty.roster import Gap, Post, Roster, Shift, Span, Swap, covered, manned
 from services.tickets.tables import metadata, person
 
 _moment = DateTime(timezone=True)
@@ -287,42 +287,32 @@ class DutyStore:
         which its post had nobody. Returns how many were taken in, and how many went, also in part.
         """
         now, gone = self.work.now, 0
-        taken = [one for given in shifts if (one := self._from_now_on(given))]
-        for post in sorted({one.post for one in taken}):
-            own = [one.span for one in taken if one.post == post]
-            begin_at, end_at = max(now, min(span.begin_at for span in own)), max(span.end_at for span in own)
-            if begin_at < end_at:
-                gone += self._clear(post, Span(begin_at, end_at))
-        for one in taken:
+        rows = self._shifts_about(shifts)
+        had = manned((shift_of(row) for row in rows), now)
+        taken = [parts for one in shifts if (parts := one.without(had.get(one.post, ())))]
+        new = [part for parts in taken for part in parts]
+        replaced = covered(new, now)
+        for row in rows:
+            before = shift_of(row)
+            span = replaced.get(before.post)
+            if span and span.overlaps(before.span):
+                self._shifts.remove(row)
+                new += before.without([span])
+                gone += 1
+        for one in new:
             self._add_shift(one)
         return len(taken), gone
 
-    def _from_now_on(self, given: Shift) -> Shift | None:
-        """Return a shift without what is over of it, if its post had somebody then; None when nothing is left."""
-        now, span = self.work.now, given.span
-        if span.begin_at >= now or not self._shifts_within(given.post, Span(span.begin_at, min(span.end_at, now))):
-            return given
-        return replace(given, span=Span(now, span.end_at)) if span.end_at > now else None
-
-    def _shifts_within(self, post: Post, span: Span) -> list[Row]:
+    def _shifts_about(self, shifts: Sequence[Shift]) -> list[Row]:
+        """Lock and return in one statement what is stored of the posts and the time of shifts."""
+        posts = sorted({(one.post.group, one.post.level) for one in shifts})
         return self._shifts.find(
             and_(
-                shift.c.group_name == post.group,
-                shift.c.level == post.level,
-                shift.c.begin_at < span.end_at,
-                shift.c.end_at > span.begin_at,
+                tuple_(shift.c.group_name, shift.c.level).in_(posts),
+                shift.c.begin_at < max(one.span.end_at for one in shifts),
+                shift.c.end_at > min(one.span.begin_at for one in shifts),
             )
         )
-
-    def _clear(self, post: Post, covered: Span) -> int:
-        """Take what lies within a span out of a post's shifts and return how many that touched."""
-        found = self._shifts_within(post, covered)
-        for row in found:
-            before = shift_of(row)
-            self._shifts.remove(row)
-            for rest in before.span.without(covered):
-                self._add_shift(replace(before, span=rest))
-        return len(found)
 
     def _add_shift(self, one: Shift) -> None:
         self._shifts.append(
