@@ -241,10 +241,11 @@ class RpcServer:
 
     def _finish(self) -> None:
         """Have what was taken answered, as long as the connection is there, and end the workers."""
-        for _ in self._workers:
+        workers, self._workers = self._workers, []
+        for _ in workers:
             self._todo.put(None)
         deadline = monotonic() + _FINISH_S
-        for worker in self._workers:
+        for worker in workers:
             worker.join(max(deadline - monotonic(), 0.0))
 
     def _work(self) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from eventkit import rpc
 from eventkit.definition import Method
 from eventkit.errors import DeadlinePassed, NotFound, RuleBroken, Unavailable
 from eventkit.rpc import RpcClient
@@ -139,6 +140,31 @@ def test_a_service_that_stops_answers_the_calls_that_it_has_taken(service: Any, 
         eventually(lambda: service.one(_UNDER_WAY) == 3)
         process.stop()
         assert sorted(answer.result()["position"] for answer in answers) == [1, 2, 3]
+
+
+def test_a_call_that_does_not_end_is_waited_for_once_when_its_service_stops(
+    desk: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rpc, "_FINISH_S", 3.0)
+    under_way, go_on = threading.Event(), threading.Event()
+
+    def hang(work: Work, arguments: Mapping[str, Any]) -> None:
+        under_way.set()
+        go_on.wait(60)
+
+    service = desk(methods={"hang": Method("hang", hang, is_command=False)})
+    process = service.start()
+    client = RpcClient(service.uri, "gateway")
+    eventually(lambda: client.connected)
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(client.call, service.definition.name, "hang", {})
+        assert under_way.wait(60)
+        began_at = time.monotonic()
+        process.stop()
+        took_s = time.monotonic() - began_at
+        go_on.set()
+    client.close()
+    assert 3.0 <= took_s < 6.0
 
 
 def test_a_client_without_a_broker_says_so_at_once() -> None:
