@@ -68,6 +68,11 @@ def what_failed(error: DBAPIError) -> str:
     return ", ".join((type(error.orig).__name__, *places, *message))
 
 
+def reason_of(error: BaseException) -> str:
+    """Return why something could not be done, as it is kept and logged; see `what_failed`."""
+    return what_failed(error) if isinstance(error, DBAPIError) else f"{type(error).__name__}: {error}".strip()[:2000]
+
+
 def is_lost_connection(error: BaseException) -> bool:
     """Tell whether the database went away or cannot go on, so that the same work may be done again once it is well.
 

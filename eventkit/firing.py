@@ -11,7 +11,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from eventkit import timers
-from eventkit.database import is_lost_connection, is_serialization_failure
+from eventkit.database import is_lost_connection, is_serialization_failure, reason_of
 from eventkit.definition import Effect, ServiceDefinition
 from eventkit.telemetry import ServiceMetrics, log
 from eventkit.timers import Timer
@@ -147,7 +147,7 @@ class TimerFiring:
             raise
         except Exception as error:  # An effect that fails is tried again; the others must fire now.
             work.undo(mark)
-            self._arm_again(work, timer, f"{type(error).__name__}: {error}")
+            self._arm_again(work, timer, reason_of(error))
             return False
         finally:
             work.may_emit, work.traceparent = None, None
@@ -157,12 +157,9 @@ class TimerFiring:
         _put_off_in(work, timer)
 
     def _put_off(self, timer: Timer, error: Exception) -> None:
-        origin = getattr(error, "orig", None) or error
-        # What PostgreSQL says behind the first line are the row's values.
         with self._engine.begin() as connection:
             now = connection.execute(text("select now()")).scalar_one()
-            told = str(origin).partition("\n")[0]
-            self._arm_again(Work(connection, source="", now=now), timer, f"{type(origin).__name__}: {told}")
+            self._arm_again(Work(connection, source="", now=now), timer, reason_of(error))
 
 
 def _put_off_in(work: Work, timer: Timer) -> None:

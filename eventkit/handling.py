@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from eventkit import held, inbox
 from eventkit.consumer import Incoming, Outgoing
-from eventkit.database import is_lost_connection, is_overtaken, is_serialization_failure, what_failed
+from eventkit.database import is_lost_connection, is_overtaken, is_serialization_failure, reason_of
 from eventkit.definition import Handler, ServiceDefinition
 from eventkit.errors import TryLater
 from eventkit.held import Hold
@@ -130,7 +130,7 @@ class EventHandling:
             return True
         if batch[0].key in bad:
             raise error
-        bad[batch[0].key] = _reason(error)
+        bad[batch[0].key] = reason_of(error)
         return False
 
     def _one_by_one(self, batch: Sequence[Received]) -> None:
@@ -212,7 +212,7 @@ class EventHandling:
         except DBAPIError as error:
             if is_lost_connection(error) or is_serialization_failure(error):
                 raise
-            raise _Culprit(one, _reason(error)) from error
+            raise _Culprit(one, reason_of(error)) from error
         except TryLater as later:
             work.undo(mark)
             wait = msgspec.structs.replace(
@@ -222,7 +222,7 @@ class EventHandling:
         except Exception as error:  # Whatever a handler raises belongs to its event, and must not stop the others.
             work.undo(mark)
             log.warning("event put aside", extra={"type": one.type, "event": one.id, "error": type(error).__name__})
-            return self._hold(one, "dead", _reason(error))
+            return self._hold(one, "dead", reason_of(error))
         finally:
             self.metrics.handler_call(one.type, perf_counter() - started)
 
@@ -310,10 +310,6 @@ def _keys(batch: Sequence[Received]) -> list[EventKey]:
     return list(dict.fromkeys(one.key for one in batch))
 
 
-def _reason(error: BaseException) -> str:
-    return what_failed(error) if isinstance(error, DBAPIError) else f"{type(error).__name__}: {error}".strip()[:2000]
-
-
 def _next_subject(connection: Connection) -> str | None:
     return connection.execute(
         text(
@@ -343,7 +339,7 @@ def _flush_or_blame(work: Work, waiting: Sequence[Received], limit: int) -> None
         work.flush()
     except Exception as error:
         if limit == 1 and waiting and not (is_lost_connection(error) or is_serialization_failure(error)):
-            raise _Culprit(waiting[0], _reason(error)) from error
+            raise _Culprit(waiting[0], reason_of(error)) from error
         raise
 
 

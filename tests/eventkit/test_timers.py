@@ -13,6 +13,8 @@ from sqlalchemy import text
 
 from eventkit.definition import Done, Effect, Failed, Job, Unknown
 from eventkit.errors import TryLater
+from eventkit.firing import TimerFiring
+from eventkit.telemetry import ServiceMetrics
 from eventkit.timers import Timer
 from eventkit.work import Work
 from tests.eventkit.desk import eventually
@@ -106,6 +108,20 @@ def test_an_effect_that_fails_is_put_off_and_the_others_fire(desk: Any) -> None:
     service.start()
     eventually(lambda: late_by(service) == ["B"], what="the good one fires")
     eventually(lambda: late_by(service) == ["B", "A"], what="the bad one fires later")
+
+
+def test_why_a_timer_is_put_off_is_logged_without_the_values_of_rows(
+    desk: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fire_badly(work: Work, timer: Timer) -> None:
+        work.connection.execute(text("select cast(:v as integer)"), {"v": timer.payload["mobile"]})
+
+    service = desk(effects={"ring": Effect("ring", fire_badly)})
+    write(service, lambda w: w.arm("ring", key="k", subject="A", due_at=w.now, payload={"mobile": "138-0013-8000"}))
+    TimerFiring(service.definition, service.engine, ServiceMetrics("test")).step()
+    [logged] = [record for record in caplog.records if record.getMessage() == "timer put off"]
+    assert vars(logged)["problem"] == "InvalidTextRepresentation"
+    assert service.one("select attempts from eventkit.timer") == 1
 
 
 def record(work: Work, job: Timer, outcome: Done | Failed | Unknown) -> None:
