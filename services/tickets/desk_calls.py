@@ -141,12 +141,12 @@ class DeskCalls:
     @answers(command=True)
     def load_roster(self, arguments: Mapping[str, Any]) -> Any:
         """Take in a duty roster."""
-        return duty_calls.load_roster(self.store, self.settings.policy, arguments, self.store.work.actor)
+        return duty_calls.load_roster(self.store, self.settings.policy, arguments)
 
     @answers(command=True)
     def swap_duty(self, arguments: Mapping[str, Any]) -> Any:
         """Let one take over another's duty."""
-        return duty_calls.swap_duty(self.store, self.settings.policy, arguments, self.store.work.actor)
+        return duty_calls.swap_duty(self.store, arguments, self.store.work.actor)
 
     @answers()
     def show_duty(self, arguments: Mapping[str, Any]) -> Any:

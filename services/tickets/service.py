@@ -179,7 +179,7 @@ class TicketsService(DeskCalls):
     @fires("duty_turn")
     def on_duty_turn(self, timer: Timer) -> None:
         """Somebody comes on duty, goes, is back or is away."""
-        duty.turn(self.store, self.settings.policy, timer.key, fired(self.store))
+        duty.turn(self.store, self.settings.policy, timer.key)
 
     def load_absentees(self, timers: Sequence[Timer]) -> None:
         """Lock the tickets of people who go away: subject first."""

@@ -325,7 +325,7 @@ def _let_go(store: TicketStore, policy: Policy, row: Row, change: Change) -> Row
     """Do what it means that nobody has to work on a ticket any more."""
     store.duty.moved(row["assignee"], None)
     if row["group_name"] and not change.history:
-        duty.freed(store, policy, row["group_name"], change)
+        duty.freed(store, policy, row["group_name"])
     return store.tickets.change(row, waits=False, open_fingerprint=None)
 
 

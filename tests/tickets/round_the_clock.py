@@ -38,7 +38,7 @@ EFFECTS: dict[str, Callable[..., None]] = {
     "draw": usecases.draw,
     "draw_again": usecases.draw,
     "even_out": usecases.even_out,
-    "duty_turn": usecases.turn,
+    "duty_turn": lambda store, policy, group, change: usecases.turn(store, policy, group),
 }
 #: Duties in which tickets come, and after them some in which the last ones are solved.
 DUTIES, LAST_DUTIES = 63, 9
@@ -236,7 +236,7 @@ class Desk:
         if self._work[person] == int(work):
             del self.memory.open[number]
             self.solved.append(number)
-            usecases.freed(self.store, self.policy, POST.group, change)
+            usecases.freed(self.store, self.policy, POST.group)
             self._begin()
 
     def _begin(self) -> None:

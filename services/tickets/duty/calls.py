@@ -41,7 +41,7 @@ class _Swap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     end_at: datetime
 
 
-def load_roster(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], actor: str | None) -> dict[str, Any]:
+def load_roster(store: TicketStore, policy: Policy, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Take in a roster, a `sheet` (CSV text) or `shifts`; it replaces the same posts' shifts in the span it covers.
 
     What is over stays as it was. Raises RuleBroken naming lines and reasons when anything is wrong; then nothing is
@@ -49,16 +49,14 @@ def load_roster(store: TicketStore, policy: Policy, arguments: Mapping[str, Any]
     """
     if arguments.get("sheet") is None:
         shifts = [_shift(one) for one in _converted(arguments.get("shifts") or [], list[_Shift], "shifts")]
-        return _taken_in(store, policy, shifts, arguments, actor)
+        return _taken_in(store, shifts, arguments)
     sheet = read_sheet(str(arguments["sheet"]).encode(), policy.duty_calendar.zone)
     if sheet.faults:
         raise RuleBroken("; ".join(fault.told("sheet") for fault in sheet.faults[:MOST_FAULTS]), field="sheet")
-    return _taken_in(store, policy, sheet.shifts, arguments, actor)
+    return _taken_in(store, sheet.shifts, arguments)
 
 
-def _taken_in(
-    store: TicketStore, policy: Policy, shifts: Sequence[Shift], arguments: Mapping[str, Any], actor: str | None
-) -> dict[str, Any]:
+def _taken_in(store: TicketStore, shifts: Sequence[Shift], arguments: Mapping[str, Any]) -> dict[str, Any]:
     if not shifts:
         raise RuleBroken("holds no shift", field="shifts")
     for one in shifts:
@@ -68,7 +66,7 @@ def _taken_in(
     return {"shifts": taken, "replaced": replaced, "groups": sorted({one.post.group for one in shifts})}
 
 
-def swap_duty(store: TicketStore, policy: Policy, arguments: Mapping[str, Any], actor: str | None) -> dict[str, Any]:
+def swap_duty(store: TicketStore, arguments: Mapping[str, Any], actor: str | None) -> dict[str, Any]:
     """Let one take over another's duty. Raises RuleBroken naming the field when they cannot."""
     given = {name: arguments.get(name) for name in _Swap.__struct_fields__}
     asked = _converted(given, _Swap, "")

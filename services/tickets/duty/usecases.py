@@ -36,11 +36,11 @@ def place(store: TicketStore, policy: Policy, row: Row, change: Change) -> Row:
     store.duty.expect([row["assignee"]] if row["assignee"] else ())
     people = store.duty.candidates(group, row["support_level"], change.moment, policy.assignment.capacity)
     if store.has_queue(group):
-        return wait(store, row, group, change)
+        return wait(store, row, group)
     decided = assign(wanted(policy, row, group), people, change.moment)
     store.duty.note(decided, change.moment)
     if decided.person is None:
-        return wait(store, row, group, change)
+        return wait(store, row, group)
     # Who was given it need not be who holds least: a skill was wanted, or somebody has come on duty since.
     if are_apart(
         [replace(one, open_count=one.open_count + (one.person == decided.person)) for one in people], change.moment
@@ -60,7 +60,7 @@ def ask_key_users(store: TicketStore, policy: Policy, row: Row, change: Change) 
     return _put(store, row, assignee=decided.person, support_level=KEY_USER)
 
 
-def wait(store: TicketStore, row: Row, group: str, change: Change) -> Row:
+def wait(store: TicketStore, row: Row, group: str) -> Row:
     """Put a ticket into its group's queue, which is drawn from when somebody frees up, and every minute."""
     store.joined_queue(group)
     _look_again(store, group)
@@ -74,7 +74,7 @@ def _put(store: TicketStore, row: Row, *, assignee: str | None, waits: bool = Fa
     return store.tickets.change(row, assignee=assignee, waits=waits, **values)
 
 
-def look(store: TicketStore, groups: Iterable[str], change: Change) -> None:
+def look(store: TicketStore, groups: Iterable[str]) -> None:
     """Have the queues of groups drawn from now; those in which nobody waits need no look."""
     for group in groups:
         if store.has_queue(group):
@@ -145,15 +145,15 @@ def loads_changed(store: TicketStore, policy: Policy, group: str) -> None:
         store.work.arm("even_out", key=group, subject=f"queue {group}", due_at=store.work.now, payload={})
 
 
-def freed(store: TicketStore, policy: Policy, group: str, change: Change) -> None:
+def freed(store: TicketStore, policy: Policy, group: str) -> None:
     """Somebody of a group has room again: its queue is drawn from, and loads may have come apart."""
-    look(store, [group], change)
+    look(store, [group])
     loads_changed(store, policy, group)
 
 
-def turn(store: TicketStore, policy: Policy, group: str, change: Change) -> None:
+def turn(store: TicketStore, policy: Policy, group: str) -> None:
     """Somebody of a group may have come on duty, who can take what waits, or some of what others hold."""
-    freed(store, policy, group, change)
+    freed(store, policy, group)
     expect_turn(store, group)
 
 
@@ -207,7 +207,7 @@ def handed_over(store: TicketStore, policy: Policy, before: Row, row: Row, chang
     if before["group_name"] != row["group_name"]:
         row = sla.restate(store, policy, row, change)
     if before["group_name"] and before["assignee"] and not change.history:
-        freed(store, policy, before["group_name"], change)
+        freed(store, policy, before["group_name"])
     tell(
         store,
         TicketAssigned,
