@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from contracts.tickets import DutyUncovered, TicketAssigned
 from services.tickets.duty.assignment import Candidate, Wanted, assign, away_of
 from services.tickets.duty.roster import HORIZON, Gap, Span, news
-from services.tickets.duty.waiting import are_apart, drawn, evened_out, to_hand_over
+from services.tickets.duty.waiting import after_giving, are_apart, drawn, evened_out, to_hand_over
 from services.tickets.rules import FINISHED, is_begun
 from services.tickets.sla import usecases as sla
 from services.tickets.sla.policy import Policy
@@ -42,9 +42,7 @@ def place(store: TicketStore, policy: Policy, row: Row, change: Change) -> Row:
     if decided.person is None:
         return wait(store, row, group)
     # Who was given it need not be who holds least: a skill was wanted, or somebody has come on duty since.
-    if are_apart(
-        [replace(one, open_count=one.open_count + (one.person == decided.person)) for one in people], change.moment
-    ):
+    if are_apart(after_giving(decided, people, change.moment), change.moment):
         loads_changed(store, policy, group)
     return _put(store, row, group_name=group, assignee=decided.person)
 

@@ -32,19 +32,24 @@ def drawn(waiting: Iterable[Wanted], candidates: Sequence[Candidate], moment: da
     Asked when a ticket comes (it and the queue together, so that none overtakes), when somebody frees up, comes on
     duty or is back. A ticket that nobody with room may take holds up none behind it.
     """
-    now = {one.person: one for one in candidates}
+    people: Sequence[Candidate] = candidates
     given: list[Assignment] = []
     full: set[str] = set()  # groups of which nobody can take anything more: what waits there need not be looked at
     for wanted in sorted(waiting, key=queue_order):
         if wanted.group in full:
             continue
-        answer = assign(wanted, list(now.values()), moment)
+        answer = assign(wanted, people, moment)
         if answer.person:
             given.append(answer)
-            now[answer.person] = _holding(now[answer.person], 1, moment)
-        elif not any(_can_take_any(one, wanted.group, moment) for one in now.values()):
+            people = after_giving(answer, people, moment)
+        elif not any(_can_take_any(one, wanted.group, moment) for one in people):
             full.add(wanted.group)
     return given
+
+
+def after_giving(decided: Assignment, people: Sequence[Candidate], moment: datetime) -> list[Candidate]:
+    """Return people as they are once one of them has been given a ticket."""
+    return [_holding(one, 1, moment) if one.person == decided.person else one for one in people]
 
 
 def back_at(away: Sequence[AwaySpan], moment: datetime) -> datetime:
