@@ -42,7 +42,7 @@ WORDS = (
     *(f"channel_{name}" for name in ("hotline", "chat", "mail", "web", "specialist", "event", "other")),
     *("reason_asked_for", "reason_nobody_named", "reason_the_holder_left", "reason_the_owner_left"),
     *("reason_drawn_from_the_queue", "reason_holder_away", "reason_the_one_asked_for_has_left"),
-    "reason_reopened_and_the_holder_left",
+    *("reason_reopened_and_the_holder_left", "reason_evened_out"),
     *(f"way_{name}" for name in ("web", "paper_box", "chat_group", "event", "other")),
     *(f"status_{name}" for name in ("accepted", "needs_information", "resolved", "other")),
     *(f"feedback_class_{name}" for name in ("improvable", "needs_coordination", "settled", "other")),

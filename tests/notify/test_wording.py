@@ -140,7 +140,11 @@ def test_a_solution_keeps_its_lines_and_a_title_has_one() -> None:
 
 @pytest.mark.parametrize(
     ("reason", "line"),
-    [("the holder left", "原因：原处理人已离职\n"), ("轮到\n您", "原因：轮到 您\n")],
+    [
+        ("the holder left", "原因：原处理人已离职\n"),
+        ("evened out", "原因：为均衡各人在办量转派\n"),
+        ("轮到\n您", "原因：轮到 您\n"),
+    ],
 )
 def test_why_a_ticket_moved_is_said_in_the_readers_language(reason: str, line: str) -> None:
     assert line in rendered("zh-CN", "ticket_assigned", about(TicketAssigned, reason=reason))[1]
@@ -193,12 +197,12 @@ def test_a_new_language_is_a_new_file_and_falls_back_to_chinese_where_it_is_shor
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
-        (("Hello {name},", "Hello {nme},"), "en.yaml:57: unknown placeholder {nme}"),
-        (("Hello {name},", "Hello {name.__class__},"), "en.yaml:57: not a template: {name.__class__} is not a plain"),
-        (("Hello {name},", "Hello {,"), "en.yaml:57: not a template"),
+        (("Hello {name},", "Hello {nme},"), "en.yaml:58: unknown placeholder {nme}"),
+        (("Hello {name},", "Hello {name.__class__},"), "en.yaml:58: not a template: {name.__class__} is not a plain"),
+        (("Hello {name},", "Hello {,"), "en.yaml:58: not a template"),
         (("  priority_1: critical\n", ""), "en.yaml:5: priority_1 is missing"),
         (("  priority_1: critical\n", "  priority_1: 1\n"), "en.yaml:8: must be a text, not 1"),
-        (('    subject: "[{number}] We', '    subjekt: "[{number}] We'), "en.yaml:56: unknown key 'subjekt'"),
+        (('    subject: "[{number}] We', '    subjekt: "[{number}] We'), "en.yaml:57: unknown key 'subjekt'"),
         (("time: ", "tyme: "), "en.yaml:2: time is missing"),
     ],
 )

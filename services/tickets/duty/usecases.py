@@ -180,7 +180,7 @@ def even_out(store: TicketStore, policy: Policy, group: str, change: Change) -> 
     for move in evened_out(held, people, change.moment):
         store.duty.note(move.decided, change.moment)
         row, taker = by_number[move.decided.ticket_id], move.decided.person
-        by_number[row["number"]] = _give(store, policy, row, taker, change, reason=f"{move.giver} holds far more")
+        by_number[row["number"]] = _give(store, policy, row, taker, change, reason="evened out")
 
 
 def _give(store: TicketStore, policy: Policy, before: Row, person: str | None, change: Change, *, reason: str) -> Row:
