@@ -17,6 +17,7 @@ from sqlalchemy.event import listen
 
 from contracts.gateway import AwaySpan, TicketUpdateRequested
 from contracts.words import TicketState
+from eventkit.envelope import Event
 from eventkit.errors import BadMessage, NotFound, RuleBroken
 from eventkit.firing import TimerFiring
 from eventkit.telemetry import ServiceMetrics
@@ -166,6 +167,29 @@ def test_a_holder_who_solves_a_ticket_while_queues_are_drawn_from_and_loads_even
     assert sorted(desk.desk.rows(KEPT)) == [("E1", 3), ("E2", 1)]
 
 
+def handle_together(desk: Rehearsal, moment: str, *events: Event[Any]) -> None:
+    """Have events handled as one batch."""
+    handlers = [desk.desk.definition.handlers[event.type] for event in events]
+    with desk.work(moment) as work:
+        for handler, event in zip(handlers, events, strict=True):
+            assert handler.preload
+            handler.preload(work, [event])
+        for handler, event in zip(handlers, events, strict=True):
+            work.cause = event
+            handler.handle(work, event)
+
+
+def test_a_key_user_who_leaves_is_not_given_what_comes_in_the_same_batch(
+    desk_under: Callable[..., Desk], tmp_path: Path
+) -> None:
+    desk = Rehearsal(desk_under({"default_group": SUPPORT}), tmp_path / "policy.yaml")
+    helps: dict[str, Any] = {"roles": ("key_user",), "groups": (), "department": "财务部"}
+    desk.receive("02 08:00", engineer("K1", **helps))
+    leaves, comes = engineer("K1", 2, active=False, **helps), engineer("K2", **helps)
+    handle_together(desk, "02 09:00", leaves, comes, asked("R1", time=on("02 09:00"), department="财务部"))
+    assert holders(desk.desk) == ["K2"]
+
+
 def test_a_ticket_that_no_key_user_can_take_is_given_out_while_others_are_of_the_same_department(
     desk_under: Callable[..., Desk], tmp_path: Path
 ) -> None:
@@ -176,18 +200,10 @@ def test_a_ticket_that_no_key_user_can_take_is_given_out_while_others_are_of_the
     desk.receive("02 08:00", engineer("K1", roles=("key_user",), groups=(), department="财务部", away=away))
     desk.opened("02 08:30", region="华东", department="财务部")
 
-    def arrive() -> None:
-        event = asked("R1", time=on("02 09:00"), department="财务部")
-        with desk.work("02 09:00") as work:
-            work.cause = event
-            handler = desk.desk.definition.handlers[event.type]
-            assert handler.preload
-            handler.preload(work, [event])
-            handler.handle(work, event)
-
     # When one arrives by an event and one by a call
     with holding(desk.desk, "E1"):
-        arriving = Aside(arrive)
+        event = asked("R1", time=on("02 09:00"), department="财务部")
+        arriving = Aside(lambda: handle_together(desk, "02 09:00", event))
         eventually(lambda: waiting(desk.desk) == 1)
         calling = Aside(lambda: desk.opened("02 09:00", region="华东", department="财务部"))
         eventually(lambda: waiting(desk.desk) == 2)

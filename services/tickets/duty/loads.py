@@ -65,17 +65,18 @@ class Loads:
             self._work.connection.execute(begin.on_conflict_do_nothing())
             self._stored |= self._read(_named(missing).with_for_update())
 
+    def locked(self, people: Collection[str], moment: datetime) -> dict[str, Load]:
+        """Lock and return what people hold, and were given on the day of a moment."""
+        self.lock(people)
+        return {person: self._load(person, self._stored[person], moment) for person in people}
+
     def at_a_glance(self, people: Collection[str], moment: datetime) -> dict[str, Load]:
-        """Return what people hold, who may be given something at the same moment; see `of`."""
+        """Return the same without keeping others off: each may be given something at the same moment."""
         found = self._read(_named(sorted(people)))
         return {person: self._load(person, found.get(person, _NOTHING), moment) for person in people}
 
     def _read(self, statement: Select[Any]) -> dict[str, Any]:
         return {row["person"]: row for row in self._work.connection.execute(statement).mappings()}
-
-    def of(self, person: str, moment: datetime) -> Load:
-        """Return what somebody whose row is locked holds, and was given on the day of a moment."""
-        return self._load(person, self._stored[person], moment)
 
     def _load(self, person: str, stored: Any, moment: datetime) -> Load:
         count, at = self._given.get(person, (0, stored["given_at"]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -131,9 +131,7 @@ class DutyStore:
         """
         on_duty = self._on_duty(Post(group, level), moment)
         holders = self._holders(group, on_duty)
-        self._loads.lock(holders)
-        held = [(row, self._loads.of(number, moment)) for number, row in holders.items()]
-        return [_candidate(row, group, load, on_duty, default_capacity) for row, load in held]
+        return _candidates(holders, self._loads.locked(holders, moment), group, on_duty, default_capacity)
 
     def candidates_at_a_glance(
         self, groups: Collection[str], level: int, moment: datetime, default_capacity: int
@@ -143,13 +141,7 @@ class DutyStore:
         on_duty = {group: self._on_duty(Post(group, level), moment) for group in groups}
         holders = {group: self._holders(group, on_duty[group]) for group in groups}
         loads = self._loads.at_a_glance(set().union(*holders.values()), moment)
-        return {
-            group: [
-                _candidate(row, group, loads[number], on_duty[group], default_capacity)
-                for number, row in holders[group].items()
-            ]
-            for group in groups
-        }
+        return {group: _candidates(holders[group], loads, group, on_duty[group], default_capacity) for group in groups}
 
     def _holders(self, group: str, on_duty: Collection[str]) -> dict[str, Row]:
         people = {row["employee_number"]: row for row in self._people_of(group)}
@@ -160,17 +152,16 @@ class DutyStore:
         if department not in self._key_users:
             # When none of them takes it the group does: all are locked together.
             self.preload([group], [department])
-        people = {row["employee_number"]: row for row in self._key_users[department]}
-        self._loads.lock(people)
-        held = [(row, self._loads.of(number, moment)) for number, row in people.items()]
-        return [_candidate(row, group, load, people, default_capacity) for row, load in held]
+        helpers = self._with_changes(self._key_users[department], lambda row: _helps(row, department))
+        people = {row["employee_number"]: row for row in helpers}
+        return _candidates(people, self._loads.locked(people, moment), group, people, default_capacity)
 
     def _read_key_users(self, departments: Collection[str]) -> None:
         condition = and_(person.c.department.in_(departments), person.c.is_key_user, person.c.active)
         found = [dict(row) for row in self.work.connection.execute(select(person).where(condition)).mappings()]
         people = [{**row, "away_spans": away_of(row)} for row in found]
         for department in departments:
-            self._key_users[department] = [row for row in people if row["department"] == department]
+            self._key_users[department] = [row for row in people if _helps(row, department)]
 
     def _read(self, groups: Collection[str]) -> None:
         """Read in three statements the rosters of groups, and their people, unless they are known."""
@@ -180,15 +171,19 @@ class DutyStore:
             self._read_people(unknown)
 
     def _people_of(self, group: str) -> Sequence[Row]:
-        """Return a group's engineers and whom its roster names: as stored, with this transaction's changes."""
+        """Return a group's engineers and whom its roster names."""
         self._read([group])
+        return self._with_changes(
+            self._known[group], lambda row: _serves(row, group) or row["employee_number"] in self._named(group)
+        )
+
+    def _with_changes(self, stored: Sequence[Row], belongs: Callable[[Row], bool]) -> Sequence[Row]:
+        """Return people as stored, with this transaction's changes."""
         if not self.changed_people:
-            return self._known[group]
-        named = self._named(group)
-        stored = [row for row in self._known[group] if row["employee_number"] not in self.changed_people]
+            return stored
+        same = [row for row in stored if row["employee_number"] not in self.changed_people]
         changed = (self._people.get(number) for number in sorted(self.changed_people))
-        fresh = [row for row in changed if row and (_serves(row, group) or row["employee_number"] in named)]
-        return stored + [{**row, "away_spans": away_of(row)} for row in fresh]
+        return same + [{**row, "away_spans": away_of(row)} for row in changed if row and belongs(row)]
 
     def _read_people(self, groups: Collection[str]) -> None:
         named = {group: self._named(group) for group in groups}
@@ -365,21 +360,29 @@ def _serves(row: Row, group: str) -> bool:
     return row["is_engineer"] and group in row["groups"]
 
 
-def _candidate(row: Row, group: str, held: Load, on_duty: Collection[str], default_capacity: int) -> Candidate:
-    number = row["employee_number"]
-    return Candidate(
-        person=number,
-        # Whoever has a group's duty serves it, also from outside.
-        groups={*row["groups"], group},
-        open_count=held.open_count,
-        capacity=default_capacity if row["capacity"] is None else row["capacity"],
-        skills=row["skills"],
-        active=row["active"],
-        away=row["away_spans"],
-        on_duty=number in on_duty,
-        given_count=held.given_count,
-        given_at=held.given_at,
-    )
+def _helps(row: Row, department: str) -> bool:
+    return bool(row["is_key_user"] and row["active"] and row["department"] == department)
+
+
+def _candidates(
+    people: Mapping[str, Row], loads: Mapping[str, Load], group: str, on_duty: Collection[str], default_capacity: int
+) -> list[Candidate]:
+    return [
+        Candidate(
+            person=number,
+            # Whoever has a group's duty serves it, also from outside.
+            groups={*row["groups"], group},
+            open_count=loads[number].open_count,
+            capacity=default_capacity if row["capacity"] is None else row["capacity"],
+            skills=row["skills"],
+            active=row["active"],
+            away=row["away_spans"],
+            on_duty=number in on_duty,
+            given_count=loads[number].given_count,
+            given_at=loads[number].given_at,
+        )
+        for number, row in people.items()
+    ]
 
 
 def shift_of(row: Any) -> Shift:
