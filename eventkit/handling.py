@@ -180,6 +180,7 @@ class EventHandling:
             events = [one.event for one in batch if one.type == handler.fact.TYPE and one.event is not None]
             if handler.preload is not None:
                 handler.preload(work, events)
+        work.take_late_locks()
         holds: list[Hold] = []
         for one in batch:
             if one.partitionkey in blocked and self._is_ordered(one):

@@ -303,7 +303,7 @@ class Work:
         self._late_locks.append(lock)
 
     def take_late_locks(self) -> None:
-        """Lock what is shared and known to be needed: before timers are locked, and before anything is written."""
+        """Lock what is shared and known to be needed: once all is preloaded, and again before anything is written."""
         for lock in self._late_locks:
             lock()
 

@@ -59,6 +59,7 @@ class TicketStore:
         self._numbers: list[int] = []
         self._queues: dict[str, bool] = {}
         self._holders: set[str] = set()
+        self._expected_groups: set[str] = set()
 
     def reserve_numbers(self, count: int) -> None:
         """Draw running numbers for tickets about to be opened, in one statement."""
@@ -189,15 +190,16 @@ class TicketStore:
         return list(self.work.connection.execute(statement.order_by(ticket.c.number).limit(limit)).scalars())
 
     def preload_groups(self, groups: Collection[str], departments: Collection[str]) -> None:
-        """Read in few statements who may hold tickets of groups and departments, and in which groups tickets wait."""
+        """Read in few statements who may hold tickets of groups and departments."""
         if groups:
             self.duty.preload(groups, departments)
-            self._read_queues(groups)
+            self._expected_groups.update(groups)
 
     def has_queue(self, group: str) -> bool:
         """Tell whether tickets wait in a group's queue, this transaction's among them."""
         if group not in self._queues:
-            self._read_queues([group])
+            # Only now, when nobody else can be given anything: who joins a queue meanwhile must be seen.
+            self._read_queues(sorted({group, *self._expected_groups} - self._queues.keys()))
         return self._queues[group]
 
     def _read_queues(self, groups: Collection[str]) -> None:

@@ -72,6 +72,7 @@ class Rehearsal:
             for kind in dict.fromkeys(timer.kind for timer in due):
                 if preload := effects[kind].preload:
                     preload(work, [timer for timer in due if timer.kind == kind])
+            work.take_late_locks()
             for timer in due:
                 effects[timer.kind].fire(work, timer)
                 timers.remove(work.connection, [timer])

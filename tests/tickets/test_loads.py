@@ -174,9 +174,27 @@ def handle_together(desk: Rehearsal, moment: str, *events: Event[Any]) -> None:
         for handler, event in zip(handlers, events, strict=True):
             assert handler.preload
             handler.preload(work, [event])
+        work.take_late_locks()
         for handler, event in zip(handlers, events, strict=True):
             work.cause = event
             handler.handle(work, event)
+
+
+def test_what_comes_by_an_event_waits_behind_what_joined_the_queue_at_the_same_moment(
+    desk_under: Callable[..., Desk], tmp_path: Path
+) -> None:
+    # Given a ticket of the only engineer, who may not have it, that is just being opened
+    desk = Rehearsal(desk_under(), tmp_path / "policy.yaml")
+    desk.receive("02 08:00", engineer("E1"))
+    with desk.work("02 09:00") as work:
+        arguments = {"title": "我的坏了", "region": "华东", "requester": "E1", "scope": {"kind": "all"}}
+        desk.desk.definition.methods["open_ticket"].call(work, arguments)
+        # When another one arrives
+        arriving = Aside(lambda: handle_together(desk, "02 09:00", asked("R1", time=on("02 09:00"))))
+        eventually(lambda: waiting(desk.desk) == 1)
+    arriving.end()
+    # Then it does not overtake it
+    assert holders(desk.desk) == [None, None]
 
 
 def test_a_key_user_who_leaves_is_not_given_what_comes_in_the_same_batch(
