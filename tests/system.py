@@ -76,14 +76,6 @@ class System:
                     raise AssertionError(f"{name} is not ready:\n{self._end_of_log(name)}")
                 time.sleep(0.1)
 
-    def freeze(self, name: str) -> None:
-        """Let a service keep its connections and do nothing any more, until it is killed."""
-        self.processes[name].send_signal(signal.SIGSTOP)
-
-    def thaw(self, name: str) -> None:
-        """Let a frozen service go on."""
-        self.processes[name].send_signal(signal.SIGCONT)
-
     def kill9(self, name: str) -> None:
         """Kill a service at once, whatever it is doing."""
         process = self.processes.pop(name)
@@ -139,17 +131,20 @@ class System:
             engine.dispose()
         self._engines.clear()
 
-    def rows(self, service: str, statement: str, **values: Any) -> list[Any]:
-        """Return the rows of a query against a service's database."""
+    def engine(self, service: str) -> Engine:
+        """Return the way to a service's database."""
         if service not in self._engines:
             self._engines[service] = open_engine(self.installation.database_uri(service), name="test")
-        with self._engines[service].connect() as connection:
+        return self._engines[service]
+
+    def rows(self, service: str, statement: str, **values: Any) -> list[Any]:
+        """Return the rows of a query against a service's database."""
+        with self.engine(service).connect() as connection:
             return list(connection.execute(text(statement), values).all())
 
     def change(self, service: str, statement: str, **values: Any) -> None:
         """Run a statement that changes a service's database."""
-        self.rows(service, "select 1")
-        with self._engines[service].begin() as connection:
+        with self.engine(service).begin() as connection:
             connection.execute(text(statement), values)
 
     def one(self, service: str, statement: str, **values: Any) -> Any:

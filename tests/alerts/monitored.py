@@ -108,7 +108,7 @@ class Monitored:
         finally:
             self._as_superuser(f"alter database {service} with allow_connections true")
             # The test's own connections were ended as well.
-            self.system._engines[service].dispose()
+            self.system.engine(service).dispose()
 
     def forget_the_watchdog(self) -> None:
         """Have it as if the watchdog had last come an hour ago."""
