@@ -141,17 +141,21 @@ def facts(system: System) -> dict[str, float]:
     return {series: float(value) for series, _, value in lines}
 
 
-def warm_up(system: System) -> None:
-    """Wait until the facts page has been made twice: the first time takes long, and is shown for ten times as long."""
+def renew_facts(system: System) -> None:
+    """Wait until the facts page has been made twice more: what is shown for the second time was read after this call.
+
+    The first time after a start takes long, and is shown for ten times as long.
+    """
     address = f"http://127.0.0.1:{system.installation.page_port('metrics')}/metrics"
     made = re.compile(r"^liaison_facts_scrape_duration_seconds_count (\S+)$", re.MULTILINE)
 
-    def is_warm() -> bool:
+    def times() -> float:
         facts(system)
         found = made.search(httpx.get(address, timeout=20).text)
-        return found is not None and float(found[1]) >= 2
+        return float(found[1]) if found else 0.0
 
-    eventually(is_warm, 30, "the facts page is made for the second time")
+    before = times()
+    eventually(lambda: times() >= before + 2, 30, "the facts page is made twice")
 
 
 def total(numbers: Mapping[str, float], name: str, **labels: str) -> float:

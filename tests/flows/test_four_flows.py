@@ -25,7 +25,7 @@ FINANCE = "集团/华东分公司/财务部"
 
 @pytest.fixture(scope="module")
 def enterprise(system: System) -> Enterprise:
-    stories.warm_up(system)
+    stories.renew_facts(system)
     return Enterprise(system)
 
 
