@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,11 +23,10 @@ from liaison import local, services
 from liaison.administration import apply_topology, broker_of, migrate_all
 from liaison.installation import Installation
 from liaison.replay import Summary, replay_log
+from tests.eventkit.desk import serve
 from tests.policies import AROUND_THE_CLOCK
 from tests.replay.truth import LOG
 
-_CHECKOUT = Path(__file__).resolve().parents[2]
-_LIAISON = Path(sys.executable).with_name("liaison")
 _READY_S = 30.0
 _STUCK_S = 30.0
 
@@ -111,10 +109,7 @@ class System:
         )
 
     def _launch(self, name: str) -> None:
-        with (self._logs / f"{name}.log").open("ab") as log:
-            self.processes[name] = subprocess.Popen(
-                [_LIAISON, "serve", name], cwd=_CHECKOUT, env=self._environment(name), stdout=log, stderr=log
-            )
+        self.processes[name] = serve(name, self._environment(name), self._logs / f"{name}.log")
 
     def stop(self) -> None:
         """Stop what runs, as a supervisor would."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -18,11 +16,10 @@ from liaison.local import environment
 from tests.alerts.monitored import RUNNING, Monitored
 from tests.alerts.rules import RULES, alerts
 from tests.alerts.selectors import Labels, without
-from tests.eventkit.desk import eventually
+from tests.eventkit.desk import eventually, serving
 
 pytestmark = pytest.mark.timeout(300)
 _MISSING_HERE = {"training"}
-_CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -30,13 +27,9 @@ def knowledge(monitored: Monitored) -> Iterator[None]:
     """Run knowledge as `make run` does, without its search server: its page is there all the same."""
     installation = monitored.system.installation
     env = {"PATH": os.environ["PATH"], **environment(installation, "knowledge")}
-    command = [str(Path(sys.executable).with_name("liaison")), "serve", "knowledge"]
-    with subprocess.Popen(command, cwd=_CHECKOUT, env=env, stdout=subprocess.DEVNULL) as process:
-        try:
-            eventually(lambda: _answers(installation), 30, "the page of knowledge")
-            yield
-        finally:
-            process.kill()
+    with serving("knowledge", env, Path(os.devnull)):
+        eventually(lambda: _answers(installation), 30, "the page of knowledge")
+        yield
 
 
 def _answers(installation: Installation) -> bool:

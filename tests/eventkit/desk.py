@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +32,7 @@ from liaison.installation import Installation
 
 _numbers = itertools.count(1)
 _TEMPLATE = "liaison_test_template"
+_LIAISON = Path(sys.executable).with_name("liaison")
 
 
 def admin_of(installation: Installation) -> topology.Administration:
@@ -178,16 +180,21 @@ def publish_confirmed(uri: str, exchange: str, events: Sequence[Event[Any]]) -> 
     broker.close_quietly(connection)
 
 
-@contextmanager
-def running_code(code: str, env: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run Python code as a process, with its output in a file, until it is killed at the end."""
+def serve(name: str, env: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
+    """Start a service as an installation does, with its output in a file. env: the whole of its environment."""
     with log.open("ab") as out:
-        process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", code], env=env, stdout=out, stderr=out)
-        try:
-            yield process
-        finally:
-            process.kill()
-            process.wait()
+        return subprocess.Popen([_LIAISON, "serve", name], env=env, stdout=out, stderr=out)
+
+
+@contextmanager
+def serving(name: str, env: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a service as a process, as `serve` does, until it is killed at the end."""
+    process = serve(name, env, log)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 class Desk:
@@ -226,6 +233,11 @@ class Desk:
         process.start()
         self.processes.append(process)
         return process
+
+    def running(self, log: Path, **env: str) -> AbstractContextManager[subprocess.Popen[bytes]]:
+        """Run the service, under its own name, as a process until it is killed at the end. env: its own settings."""
+        settings = {"AMQP_URI": self.uri, "DATABASE_URI": self.database_uri, "PAGE_PORT": "0", **env}
+        return serving(self.definition.name, os.environ | settings, log)
 
     def publish(self, *events: Event[Any]) -> None:
         """Publish events as a relay does, each confirmed before the next call returns."""

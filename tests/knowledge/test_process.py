@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import os
 import random
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -20,18 +18,11 @@ from liaison.installation import Installation
 from services.knowledge import rebuild as rebuilding
 from services.knowledge import usecases
 from services.knowledge.storage import KnowledgeStore
-from tests.eventkit.desk import eventually, running_code
+from tests.eventkit.desk import eventually
 from tests.knowledge.library import Library, feedback, library_of, ticket_event
 from tests.seeds import FIXED_SEEDS, run_seed
 
 pytestmark = pytest.mark.timeout(300)
-_RUN = """
-from eventkit import green
-green.patch()
-from eventkit.runner import run
-from services.knowledge.service import KnowledgeService
-raise SystemExit(run(KnowledgeService))
-"""
 KILLS = 2
 OF_EACH = 6
 #: Fewer questions and answers leave over a call about an article or feedback; those are made until they succeed.
@@ -44,14 +35,6 @@ def library(installation: Installation, search_server: Installation) -> Iterator
     """Knowledge under its own name, since its process cannot have another."""
     with library_of(installation, search_server, name="knowledge") as library:
         yield library
-
-
-@contextmanager
-def running(library: Library, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run the process until it is killed."""
-    env = {**os.environ, **library.env, "AMQP_URI": library.uri, "DATABASE_URI": library.database_uri}
-    with running_code(_RUN, env, log) as process:
-        yield process
 
 
 @contextmanager
@@ -90,7 +73,7 @@ def test_the_calls_of_a_process_that_is_killed_take_effect_once(library: Library
     for place in range(KILLS):
         give_work(library, place)
         library.gate.lets_pass = chance.randrange(_ALL_PASS)
-        with running(library, tmp_path / "log"):
+        with library.running(tmp_path / "log", **library.env):
             eventually(lambda: library.gate.lets_pass < 0, what="a call waits in vain")
         library.gate.lets_pass = math.inf
         assert library.one(_JOBS) > 0, "it was killed too late to prove anything"
@@ -98,7 +81,7 @@ def test_the_calls_of_a_process_that_is_killed_take_effect_once(library: Library
     # When another one makes what is left
     expected = 2 * OF_EACH * KILLS
     handled = "select count(*) from eventkit.inbox where state = 'handled'"
-    with running(library, tmp_path / "log"):
+    with library.running(tmp_path / "log", **library.env):
         eventually(lambda: library.one(handled) == expected and library.one(_JOBS) == 0, what="all calls are made")
     # Then each ticket has been answered once, each feedback counted once, and each article is in the index
     about = [told["about_subject"] for told in library.told("answer.suggested")]

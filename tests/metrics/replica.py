@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,33 +16,20 @@ import httpx
 from eventkit import broker, topology
 from eventkit.envelope import Event
 from liaison.installation import HOST, Installation, free_port
-from tests.eventkit.desk import publish_confirmed
-from tests.metrics.house import House
-
-_ROOT = Path(__file__).parents[2]
-_numbers = itertools.count(1)
-# Under a name of its own, so that its queues are not those of other tests on this broker.
-_RUN = """
-import sys
-from eventkit.green import patch
-patch()
-from eventkit.runner import run
 from services.metrics.service import MetricsService
-MetricsService.name = sys.argv[1]
-sys.exit(run(MetricsService))
-"""
+from tests.eventkit.desk import publish_confirmed, serve
+from tests.metrics.house import House
 
 
 class Replicas:
     """The queues of one metrics service, and the processes that take from them."""
 
     def __init__(self, installation: Installation, house: House, log: Path) -> None:
-        self.name = f"metrics{os.getpid()}n{next(_numbers)}"
         self._uri, self._house, self._log = installation.amqp_admin_uri, house, log
         self._admin = topology.Administration(installation.management_url, *installation.management_auth)
         self._running: list[subprocess.Popen[bytes]] = []
-        exchanges, queues, bindings = topology.partition_parts(self.name, ["#"], 1, 1)
-        queues.append(topology.Queue(broker.rpc_queue(self.name), quorum=False))
+        exchanges, queues, bindings = topology.partition_parts(MetricsService.name, ["#"], 1, 1)
+        queues.append(topology.Queue(broker.rpc_queue(MetricsService.name), quorum=False))
         shared = [topology.Exchange(broker.EVENTS, "topic"), topology.Exchange(broker.RPC, "direct")]
         parts: list[topology.Exchange | topology.Queue | topology.Binding] = [*shared, *exchanges, *queues, *bindings]
         for part in parts:
@@ -55,14 +40,7 @@ class Replicas:
         """Start a process and return the address of its pages once it is ready."""
         port = free_port()
         settings = {"AMQP_URI": self._uri, "DATABASE_URI": self._house.database_uri, "PAGE_PORT": str(port)}
-        with self._log.open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-c", _RUN, self.name],
-                cwd=_ROOT,
-                env=os.environ | settings | {"FACTS_TTL_S": "0"},
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
+        process = serve(MetricsService.name, os.environ | settings | {"FACTS_TTL_S": "0"}, self._log)
         self._running.append(process)
         url, deadline = f"http://{HOST}:{port}", time.monotonic() + 30
         while not _is_ready(url):
@@ -79,7 +57,7 @@ class Replicas:
 
     def publish(self, events: Sequence[Event[Any]]) -> None:
         """Publish events to the service, confirmed."""
-        publish_confirmed(self._uri, broker.partition_exchange(self.name, 1), events)
+        publish_confirmed(self._uri, broker.partition_exchange(MetricsService.name, 1), events)
 
     def close(self) -> None:
         """Stop what runs and remove the queues."""

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from email import message_from_bytes
 from pathlib import Path
 
@@ -18,16 +15,8 @@ from contracts.tickets import SlaBreached, SlaWarned
 from deploy.local.mailserver import KEEP, Verdict
 from liaison.installation import Installation
 from services.notify.settings import Settings
-from tests.eventkit.desk import eventually, running_code
+from tests.eventkit.desk import eventually
 from tests.notify.office import Office, about, office_of, person, ticket_event
-
-_RUN = """
-from eventkit import green
-green.patch()
-from eventkit.runner import run
-from services.notify.service import NotifyService
-raise SystemExit(run(NotifyService))
-"""
 
 
 @pytest.fixture
@@ -37,17 +26,9 @@ def office(installation: Installation, tmp_path: Path) -> Iterator[Office]:
         yield office
 
 
-@contextmanager
-def running(office: Office, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run the process, with its log in a file."""
-    env = os.environ | office.env | {"AMQP_URI": office.uri, "DATABASE_URI": office.database_uri, "PAGE_PORT": "0"}
-    with running_code(_RUN, env, log) as process:
-        yield process
-
-
 def test_the_process_sends_mail_stops_cleanly_and_logs_nobody(office: Office, tmp_path: Path) -> None:
     log = tmp_path / "log"
-    with running(office, log) as process:
+    with office.running(log, **office.env) as process:
         office.knows(person("E2", name="欧阳小敏"))
         office.publish(ticket_event(about(SlaWarned)))
         office.settled(1)
@@ -70,7 +51,7 @@ def test_a_process_killed_during_its_call_repeats_the_breach_under_the_same_id(o
         return KEEP
 
     office.verdicts = [wait]
-    with running(office, tmp_path / "log") as process:
+    with office.running(tmp_path / "log", **office.env) as process:
         office.knows(person("E2"))
         office.publish(ticket_event(about(SlaBreached, group_lead=None)))
         assert arrived.wait(15)
@@ -80,7 +61,7 @@ def test_a_process_killed_during_its_call_repeats_the_breach_under_the_same_id(o
     assert office.states() == {"E2": "sending"}
     # The lease of the dead process runs out; the rule says to repeat, a little later.
     office.execute("update eventkit.timer set running_until = now() where is_job")
-    with running(office, tmp_path / "log"):
+    with office.running(tmp_path / "log", **office.env):
         eventually(lambda: office.states() == {"E2": "pending"})
         office.fast_forward("send_mail")
         office.settled(1)
@@ -94,7 +75,7 @@ def test_a_wrong_rule_file_keeps_the_process_from_starting(office: Office, tmp_p
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text(shipped.read_text("utf-8").replace("to: requester", "to: boss"), "utf-8")
     office.env["LIAISON_NOTIFY_RULES"] = str(wrong)
-    with running(office, tmp_path / "log") as process:
+    with office.running(tmp_path / "log", **office.env) as process:
         assert process.wait(timeout=30) == 2
     line = json.loads((tmp_path / "log").read_text("utf-8").splitlines()[-1])
     assert line["message"] == "cannot start"
