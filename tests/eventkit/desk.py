@@ -32,6 +32,9 @@ from liaison.installation import Installation
 
 _numbers = itertools.count(1)
 _TEMPLATE = "liaison_test_template"
+WAITING_FOR_LOCKS = (
+    "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+)
 _LIAISON = Path(sys.executable).with_name("liaison")
 
 
@@ -240,7 +243,7 @@ class Desk:
         return serving(self.definition.name, os.environ | settings, log)
 
     def publish(self, *events: Event[Any]) -> None:
-        """Publish events as a relay does, each confirmed before the next call returns."""
+        """Publish events as a relay does, but without confirms: what is lost on the way is not noticed here."""
         self.publish_raw(*[(to_headers(event), encode_data(event.data)) for event in events])
 
     def publish_raw(self, *messages: tuple[dict[str, str], bytes]) -> None:
@@ -261,6 +264,10 @@ class Desk:
     def one(self, statement: str, **values: Any) -> Any:
         """Return the single value of a query."""
         return self.rows(statement, **values)[0][0]
+
+    def waiting_for_locks(self) -> int:
+        """Return how many sessions wait for a lock that another one holds, as the database itself sees it."""
+        return int(self.one(WAITING_FOR_LOCKS))
 
     def effects(self) -> list[tuple[str, str]]:
         """Return (subject, title) of every effect, in the order in which they came about."""

@@ -8,7 +8,7 @@ import threading
 import time
 
 from eventkit.envelope import encode_data, to_headers
-from tests.eventkit.desk import request
+from tests.eventkit.desk import WAITING_FOR_LOCKS, request
 from tests.faults.house import House, Size, Stage, Tending
 from tests.faults.oracle import Verdict
 from tests.faults.replica import Replica
@@ -171,10 +171,7 @@ def consumer_frozen(stage: Stage, seed: int, size: Size) -> Verdict:
         house.eventually(lambda: first.is_frozen, 30, "the first desk is frozen")
         house.publish(*events[10:])
         second = house.replica("desk")
-        waiting = (
-            "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
-        )
-        house.eventually(lambda: house.one("desk", waiting), 60, "the second desk waits for the first")
+        house.eventually(lambda: house.one("desk", WAITING_FOR_LOCKS), 60, "the second desk waits for the first")
         first.signal(signal.SIGCONT)
         time.sleep(0.5)
         house.change("desk", "insert into fault_gate values ('later', true)")

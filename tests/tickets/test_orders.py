@@ -17,11 +17,6 @@ from tests.tickets.stories import asked, told
 #: What each does. The timer is the solution's breach, which falls due while all of them wait at the row.
 ACTORS = ("takes", "solves", "writes", "breach")
 ORDERS = list(itertools.permutations(ACTORS))
-#: Who waits for a row: the first for the transaction that holds it, those behind for their place in the queue.
-_WAITING = """
-select count(*) from pg_stat_activity
-where datname = current_database() and wait_event_type = 'Lock' and wait_event in ('transactionid', 'tuple')
-"""
 
 
 def act(call: Any, actor: str, number: str) -> None:
@@ -36,11 +31,6 @@ def act(call: Any, actor: str, number: str) -> None:
 def make_due(desk: Desk) -> None:
     with desk.engine.begin() as connection:
         connection.exec_driver_sql("update eventkit.timer set due_at = now() where key like '%%/solution/1'")
-
-
-def waiting(desk: Desk) -> int:
-    """Return how many wait for a row that somebody else has locked, as the database itself sees it."""
-    return int(desk.one(_WAITING))
 
 
 def test_in_every_order_nothing_is_lost_doubled_or_impossible(
@@ -78,7 +68,7 @@ def play(desk: Desk, call: Any, key: str, order: tuple[str, ...]) -> None:
                 make_due(desk)
             else:
                 next(callers).start()
-            eventually(lambda place=place: waiting(desk) == place)
+            eventually(lambda place=place: desk.waiting_for_locks() == place)
     for thread in threads:
         thread.join()
     eventually(lambda: not desk.rows("select 1 from eventkit.timer where key = :k", k=f"{row.number}/solution/1"))

@@ -51,10 +51,7 @@ def test_two_courses_written_at_once_do_not_lead_to_each_other(training: Desk, c
             work.flush()
             # When another one is to write the opposite
             other = pool.submit(call, "put_course", code="FIN-02", title="合并报表", next_course="FIN-01")
-            waiting = (
-                "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
-            )
-            eventually(lambda: other.done() or training.one(waiting) == 1)
+            eventually(lambda: other.done() or training.waiting_for_locks() == 1)
         # Then it waits for the first, and is refused
         with pytest.raises(RuleBroken, match="FIN-02 → FIN-01 → FIN-02"):
             other.result()

@@ -99,10 +99,7 @@ def test_a_report_that_another_replica_is_handling_waits_and_is_a_repeat(trainin
         # When another one takes up the same attempt, as reported by another platform
         training.publish(attempt(source="/hr"))
         training.start()
-        waiting = (
-            "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
-        )
-        eventually(lambda: training.one(waiting) == 1)
+        eventually(lambda: training.waiting_for_locks() == 1)
     # Then it waits for the first, and has nothing to tell
     handled(training, 1)
     assert types(training) == ["enrolment.confirmed", "course.completed"]
