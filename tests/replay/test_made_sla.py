@@ -7,10 +7,8 @@ from pathlib import Path
 import pytest
 
 from liaison.installation import Installation
-from tests.policies import OFFICE_HOURS
 from tests.replay.comparison import Truth
-from tests.replay.made_sla import IN_OFFICE_HOURS, POLICIES, compared, kept_by_clocks, reckoned, verdicts
-from tests.system import running_system
+from tests.replay.made_sla import IN_OFFICE_HOURS, POLICIES, compared, reckoned, replayed, verdicts
 
 
 def test_every_incident_has_a_verdict_of_the_log_and_one_of_ours() -> None:
@@ -27,10 +25,7 @@ def test_under_the_same_calendar_longer_targets_are_met_more_often() -> None:
 def test_the_clocks_of_a_replay_in_office_hours_come_to_what_is_reckoned_from_the_file(
     servers: Installation, truth: Truth, tmp_path: Path
 ) -> None:
-    settings = {"tickets": {"LIAISON_TICKETS_POLICY": str(OFFICE_HOURS)}}
-    with running_system(servers, tmp_path, settings) as system:
-        system.replay()
-        kept = kept_by_clocks(system)
+    kept = replayed(servers, tmp_path)
     # A clock that was missed under an earlier priority stays missed; the reckoning knows the last priority only.
     alike = [number for number, incident in truth.items() if len(incident.priorities) == 1]
     assert len(alike) > 800
