@@ -29,7 +29,6 @@ from tests.seeds import FIXED_SEEDS, run_seed
 from tests.tickets.rehearsal import Rehearsal, on
 from tests.tickets.stories import asked
 from tests.tickets.test_duty import WITH_ROOM_FOR_ONE, engineer, holders
-from tests.tickets.test_orders import waiting
 
 SUPPORT = """assignment: {capacity: 3, even_out: true}
 support:
@@ -51,11 +50,6 @@ GIVEN_COUNTED = (
 TRIGGERS = "person_load_opened, person_load_changed, person_load_given"
 
 
-def locked(desk: Desk) -> bool:
-    statement = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
-    return bool(desk.one(statement))
-
-
 def test_two_tickets_that_come_at_once_do_not_both_take_the_last_place(
     desk_under: Callable[..., Desk], tmp_path: Path
 ) -> None:
@@ -67,7 +61,7 @@ def test_two_tickets_that_come_at_once_do_not_both_take_the_last_place(
         arguments = {"title": "打不开", "region": "华东", "scope": {"kind": "all"}}
         desk.desk.definition.methods["open_ticket"].call(work, arguments)
         second.start()
-        eventually(lambda: locked(desk.desk) or not second.is_alive())
+        eventually(lambda: desk.desk.waiting_for_locks() or not second.is_alive())
     second.join()
     assert holders(desk.desk) == ["E1", "E1", None]
 
@@ -86,7 +80,7 @@ def test_a_ticket_that_is_escalated_while_its_queue_is_drawn_from_is_not_given_t
         arguments = {"number": number, "level": 3, "reason": "难", "scope": {"kind": "all"}}
         desk.desk.definition.methods["escalate_ticket"].call(work, arguments)
         drawing.start()
-        eventually(lambda: locked(desk.desk) or not drawing.is_alive())
+        eventually(lambda: desk.desk.waiting_for_locks() or not drawing.is_alive())
     drawing.join()
     # Then it waits there
     [row] = desk.desk.rows("select group_name, assignee, waits from ticket")
@@ -138,9 +132,9 @@ def test_two_who_solve_and_pass_on_tickets_of_the_same_people_the_other_way_roun
 
     with holding(desk.desk, "E1"):
         one = Aside(lambda: solve_and_put_back(third, fourth))
-        eventually(lambda: waiting(desk.desk) == 1)
+        eventually(lambda: desk.desk.waiting_for_locks() == 1)
         other = Aside(lambda: solve_and_put_back(first, second))
-        eventually(lambda: waiting(desk.desk) == 2)
+        eventually(lambda: desk.desk.waiting_for_locks() == 2)
     one.end()
     other.end()
     assert desk.desk.rows(KEPT) == []
@@ -161,7 +155,7 @@ def test_a_holder_who_solves_a_ticket_while_queues_are_drawn_from_and_loads_even
         arguments = {"number": solved, "solution": "好了", "scope": {"kind": "all"}}
         desk.desk.definition.methods["resolve_ticket"].call(work, arguments)
         fired = Aside(firing.step)
-        eventually(lambda: waiting(desk.desk) == 1)
+        eventually(lambda: desk.desk.waiting_for_locks() == 1)
     fired.end()
     # Then what waits is drawn all the same
     assert sorted(desk.desk.rows(KEPT)) == [("E1", 3), ("E2", 1)]
@@ -191,7 +185,7 @@ def test_what_comes_by_an_event_waits_behind_what_joined_the_queue_at_the_same_m
         desk.desk.definition.methods["open_ticket"].call(work, arguments)
         # When another one arrives
         arriving = Aside(lambda: handle_together(desk, "02 09:00", asked("R1", time=on("02 09:00"))))
-        eventually(lambda: waiting(desk.desk) == 1)
+        eventually(lambda: desk.desk.waiting_for_locks() == 1)
     arriving.end()
     # Then it does not overtake it
     assert holders(desk.desk) == [None, None]
@@ -222,9 +216,9 @@ def test_a_ticket_that_no_key_user_can_take_is_given_out_while_others_are_of_the
     with holding(desk.desk, "E1"):
         event = asked("R1", time=on("02 09:00"), department="财务部")
         arriving = Aside(lambda: handle_together(desk, "02 09:00", event))
-        eventually(lambda: waiting(desk.desk) == 1)
+        eventually(lambda: desk.desk.waiting_for_locks() == 1)
         calling = Aside(lambda: desk.opened("02 09:00", region="华东", department="财务部"))
-        eventually(lambda: waiting(desk.desk) == 2)
+        eventually(lambda: desk.desk.waiting_for_locks() == 2)
     # Then neither is in the other's way
     arriving.end()
     calling.end()
