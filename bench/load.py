@@ -22,6 +22,7 @@ PER_SECOND = 100
 """The steady load of the latency rows."""
 REGIONS = ("华东", "华南", "华北")
 _WINDOW = 2000
+_PATIENCE_S = 30.0
 Message = tuple[str, dict[str, str], bytes]
 
 
@@ -146,10 +147,10 @@ class Publisher:
     def _take_confirms(self, at_most: int) -> None:
         while broker.drain(self._connection, 0):
             pass
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + _PATIENCE_S
         while len(self._unconfirmed) > at_most:
             if not broker.drain(self._connection, 1.0) and time.monotonic() > deadline:
-                raise TimeoutError(f"{len(self._unconfirmed)} messages are not confirmed after 30 s")
+                raise TimeoutError(f"{len(self._unconfirmed)} messages are not confirmed after {_PATIENCE_S:g} s")
 
     def publish(self, message: Any, exchange: str, key: str) -> None:
         """Publish one message without waiting for its confirm, and take the confirms that have come."""
@@ -170,5 +171,7 @@ class Publisher:
 
     def close(self) -> None:
         """Wait for the confirms that are still out, and close: a channel that is closed before may lose what it has."""
-        self._take_confirms(at_most=0)
-        broker.close_quietly(self._connection)
+        try:
+            self._take_confirms(at_most=0)
+        finally:
+            broker.close_quietly(self._connection)

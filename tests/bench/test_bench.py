@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from bench import articles, mail, memory, page, whole
+from bench import articles, load, mail, memory, page, whole
 from bench.__main__ import main
 from bench.figures import Figure, median, pace, quantile, save
 from bench.latency import WARM_S
@@ -18,6 +18,7 @@ from bench.load import PER_SECOND
 from bench.plan import quick_plan
 from deploy.local.mailbox import MailFolder
 from deploy.local.parts import SERVERS
+from liaison.installation import Installation
 
 
 @pytest.mark.timeout(240)
@@ -118,3 +119,14 @@ def test_what_is_kept_twice_is_seen_by_its_message_id(tmp_path: Path) -> None:
         content = f"Message-ID: <{delivery}@example.invalid>\r\nSubject: x\r\n\r\ntext\r\n".encode()
         folder.keep(content, sender="desk@example.invalid", to=["e1@example.invalid"])
     assert {delivery: len(moments) for delivery, moments in mail.kept_moments(folder, 3).items()} == {"d1": 1, "d2": 2}
+
+
+def test_a_publisher_that_misses_a_confirm_says_so_and_leaves_no_connection(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load, "_PATIENCE_S", 0.0)
+    publisher = load.Publisher(installation.amqp_admin_uri)
+    publisher._unconfirmed.add(1)
+    with pytest.raises(TimeoutError, match="1 messages are not confirmed"):
+        publisher.close()
+    assert not publisher.channel.is_open
