@@ -243,7 +243,7 @@ class Desk:
         return serving(self.definition.name, os.environ | settings, log)
 
     def publish(self, *events: Event[Any]) -> None:
-        """Publish events as a relay does, but without confirms: what is lost on the way is not noticed here."""
+        """Publish events as a relay does, in order, without waiting until the broker has them."""
         self.publish_raw(*[(to_headers(event), encode_data(event.data)) for event in events])
 
     def publish_raw(self, *messages: tuple[dict[str, str], bytes]) -> None:
