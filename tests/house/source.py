@@ -9,6 +9,8 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+#: The packages that are installed.
+PRODUCT = ("contracts", "eventkit", "services", "liaison", "deploy")
 
 
 @cache

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.house.source import ROOT, files, imported, modules, named
+from tests.house.source import PRODUCT, ROOT, files, imported, modules, named
 
-PRODUCT = ("contracts", "eventkit", "services", "liaison", "deploy")
 # Written in parts, so that this file does not name them itself.
 REGISTRIES = tuple(
     ".".join(parts)

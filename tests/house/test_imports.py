@@ -9,9 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.house.source import ROOT, files
-
-PACKAGES = ("contracts", "eventkit", "services", "liaison", "deploy")
+from tests.house.source import PRODUCT, ROOT, files
 
 
 def told(folder: Path) -> str:
@@ -35,7 +33,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     copied = tmp_path_factory.mktemp("tree")
     for path in files():
         inside = path.relative_to(ROOT)
-        if path.suffix == ".py" and inside.parts[0] in PACKAGES:
+        if path.suffix == ".py" and inside.parts[0] in PRODUCT:
             (copied / inside).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, copied / inside)
     shutil.copy(ROOT / "pyproject.toml", copied)

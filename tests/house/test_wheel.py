@@ -9,14 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.house.source import ROOT, files, named
-
-PACKAGES = ("contracts", "eventkit", "services", "liaison", "deploy")
+from tests.house.source import PRODUCT, ROOT, files, named
 
 
 def packaged() -> list[Path]:
     """Return the files of the repository that belong to what is installed."""
-    return [path for path in files() if path.relative_to(ROOT).parts[0] in PACKAGES]
+    return [path for path in files() if path.relative_to(ROOT).parts[0] in PRODUCT]
 
 
 @pytest.fixture(scope="module")
