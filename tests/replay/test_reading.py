@@ -13,8 +13,8 @@ import pytest
 from eventkit.envelope import RawEvent, decode_data
 from liaison.servicenow import NotALog, Times, log_events, read_log
 from services.gateway import mappings
+from tests.replay.truth import LOG
 
-LOG = Path(__file__).parents[3] / "shared/data/servicenow-incidents.csv"
 MAPPING = Path(__file__).parents[2] / "services/gateway/mappings/servicenow.yaml"
 FIRST = {
     "number": "INC1",
