@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from tests.faults.house import House, Size, Stage
 from tests.faults.oracle import Verdict
-from tests.faults.outages import first_effect_after, pause
+from tests.faults.outages import first_effect_after
 
 _RABBITMQCTL = "/usr/lib/rabbitmq/bin/rabbitmqctl"
 # Larger than any disk, so that the alarm is raised; and as the broker has it by default.
@@ -46,9 +46,9 @@ def disk_full(stage: Stage, seed: int, size: Size) -> Verdict:
 
 def _nothing_happens(house: House, seconds: float) -> None:
     """Let time pass; what was under way when the disk filled up takes effect in the first half of it, nothing later."""
-    pause(house, seconds / 2)
+    house.pause(seconds / 2)
     last = house.one("desk", _LAST)
-    pause(house, seconds / 2)
+    house.pause(seconds / 2)
     assert house.one("desk", _LAST) == last, "something took effect, so that the disk was not full"
 
 

@@ -23,12 +23,12 @@ def broker_gone(stage: Stage, seed: int, size: Size) -> Verdict:
         load = house.load(seed, size, rate=size.events / 8 if not size.is_full else size.rate, subjects=100)
         house.eventually(lambda: load.share >= 1 / 3, 600, "a third of the load")
         with _away("rabbitmq", stage.servers.stop, stage.servers.start):
-            pause(house, dice.uniform(0, size.outage_s / 3))
+            house.pause(dice.uniform(0, size.outage_s / 3))
         back_s = first_effect_after(house)
         house.eventually(lambda: load.share >= 1 / 2, 600, "half of the load")
         house.eventually(lambda: time.monotonic() - house.declared_at > SETTLED_S, SETTLED_S + 1)
         with _away("rabbitmq", stage.servers.kill9, stage.servers.start):
-            pause(house, dice.uniform(0, size.outage_s / 3))
+            house.pause(dice.uniform(0, size.outage_s / 3))
         stage.notes["first effect after s"] = [round(back_s, 1), round(first_effect_after(house), 1)]
         load.wait()
         house.settle(load)
@@ -43,7 +43,7 @@ def broker_frozen(stage: Stage, seed: int, size: Size) -> Verdict:
         load = house.load(seed, size, rate=size.rate / 2)
         house.eventually(lambda: load.share >= 1 / 3, 600, "a third of the load")
         with _away("rabbitmq", stage.servers.pause, stage.servers.resume):
-            pause(house, max(size.outage_s, 5))
+            house.pause(max(size.outage_s, 5))
         stage.notes["first effect after s"] = round(first_effect_after(house), 1)
         load.wait()
         house.settle(load)
@@ -61,11 +61,11 @@ def database_gone(stage: Stage, seed: int, size: Size) -> Verdict:
         with _away("postgresql", stage.servers.kill9, stage.servers.start):
             # These reach the desk while it has nowhere to write; the source's outbox is away, too.
             house.publish(*direct)
-            pause(house, size.outage_s)
+            house.pause(size.outage_s)
             assert all(one.is_alive for one in replicas), "a replica ended because of the database"
         back_s = first_effect_after(house)
         if size.is_full:
-            pause(house, 10)
+            house.pause(10)
             load.stop()
         load.wait()
         load.attempted |= {event.id: "good" for event in direct}
@@ -84,12 +84,6 @@ def _away(part: str, leave: Callable[[str], None], come_back: Callable[[str], No
         yield
     finally:
         come_back(part)
-
-
-def pause(house: House, seconds: float) -> None:
-    """Let time pass while the house is watched."""
-    ends_at = time.monotonic() + seconds
-    house.eventually(lambda: time.monotonic() > ends_at, seconds + 5)
 
 
 def first_effect_after(house: House) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import signal
-import time
 from itertools import groupby
 
 from tests.faults.house import House, Size, Stage, Tending
@@ -46,11 +45,11 @@ def relay_frozen(stage: Stage, seed: int, size: Size) -> Verdict:
         house.eventually(lambda: load.is_done, 600, "the load is written")
         if stage.weakened != "relay-lock":
             house.eventually(lambda: _unmarked(house) < max(before, 1), 120, "the second relay has taken over")
-        _sit_out(house, size.outage_s)
+        house.pause(size.outage_s)
         first.signal(signal.SIGCONT)
         house.settle(load)
         # Time for the first to find its connection gone and to try to lead again.
-        _sit_out(house, 2)
+        house.pause(2)
         late = house.load(seed + 1, size, total=200)
         late.wait()
         load.attempted |= late.attempted
@@ -67,8 +66,3 @@ def relay_frozen(stage: Stage, seed: int, size: Size) -> Verdict:
 
 def _unmarked(house: House) -> int:
     return int(house.one("source", "select count(*) from eventkit.outbox where sent_at is null"))
-
-
-def _sit_out(house: House, seconds: float) -> None:
-    ends_at = time.monotonic() + seconds
-    house.eventually(lambda: time.monotonic() > ends_at, seconds + 5)
