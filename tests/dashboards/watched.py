@@ -12,7 +12,7 @@ import httpx
 from eventkit import broker
 from eventkit.envelope import Event
 from eventkit.rpc import RpcClient
-from tests.eventkit.desk import eventually, publish_confirmed
+from tests.eventkit.desk import eventually, on_the_wire, publish_confirmed
 from tests.system import System
 
 RUNNING = ("gateway", "tickets", "notify", "knowledge", "metrics")
@@ -62,7 +62,7 @@ class Watched:
     def tell(self, events: Sequence[Event[Any]]) -> None:
         """Publish events to the metrics service alone, each twice, and wait until Prometheus knows of all."""
         front = broker.partition_exchange("metrics", 1)
-        publish_confirmed(self.system.installation.amqp_admin_uri, front, [*events, *events])
+        publish_confirmed(self.system.installation.amqp_admin_uri, front, on_the_wire([*events, *events]))
         count = "select count(*) from journal"
         eventually(lambda: self.system.one("metrics", count) == len(events), 60, "every event is in the journal")
         known = time.time()

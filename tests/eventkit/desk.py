@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -159,26 +159,31 @@ def eventually(condition: Callable[[], Any], timeout_s: float = 60.0, what: str 
         time.sleep(0.02)
 
 
-def publish_confirmed(uri: str, exchange: str, events: Sequence[Event[Any]]) -> None:
-    """Publish events in order and return when the broker has each of them.
+def on_the_wire(events: Iterable[Event[Any]]) -> list[tuple[dict[str, str], bytes]]:
+    """Return the headers and the body of each event."""
+    return [(to_headers(event), encode_data(event.data)) for event in events]
+
+
+def publish_confirmed(uri: str, exchange: str, messages: Sequence[tuple[dict[str, str], bytes]]) -> None:
+    """Publish messages in order and return when the broker has each of them.
 
     A channel that is closed before loses what it has not passed on to a quorum queue yet.
     """
     connection = broker.connect(uri, name="test publisher")
     channel = connection.channel()
     channel.confirm_select()
-    unconfirmed = set(range(1, len(events) + 1))
+    unconfirmed = set(range(1, len(messages) + 1))
 
     def on_ack(tag: int, multiple: bool) -> None:
         unconfirmed.difference_update([one for one in unconfirmed if one <= tag] if multiple else [tag])
 
     channel.events["basic_ack"].add(on_ack)
-    for event in events:
-        message = amqp.Message(encode_data(event.data), application_headers=to_headers(event), delivery_mode=2)
-        channel.basic_publish(message, exchange=exchange, routing_key=event.type)
+    for headers, body in messages:
+        message = amqp.Message(body, application_headers=headers, delivery_mode=2)
+        channel.basic_publish(message, exchange=exchange, routing_key=headers.get("ce-type", ""))
     deadline = time.monotonic() + 60
     while unconfirmed:
-        assert time.monotonic() < deadline, f"{len(unconfirmed)} events are not confirmed"
+        assert time.monotonic() < deadline, f"{len(unconfirmed)} messages are not confirmed"
         broker.drain(connection, 1.0)
     broker.close_quietly(connection)
 
@@ -226,6 +231,13 @@ class Desk:
         self.admin.declare(topology.Queue(broker.rpc_queue(service.name), quorum=False))
         self.admin.declare(topology.Binding(broker.RPC, broker.rpc_queue(service.name), True, service.name))
 
+    def open_tap(self) -> str:
+        """Give what is emitted somewhere to go, as metrics does in the whole system; return the queue's name."""
+        name = f"{self.definition.name}.tap"
+        self.admin.declare(topology.Queue(name, quorum=False))
+        self.admin.declare(topology.Binding(broker.EVENTS, name, True, "#"))
+        return name
+
     def settings(self) -> ProcessSettings:
         """Return how a replica of the service reaches its parts."""
         return ProcessSettings(self.uri, self.database_uri, 0)
@@ -244,7 +256,7 @@ class Desk:
 
     def publish(self, *events: Event[Any]) -> None:
         """Publish events as a relay does, in order, without waiting until the broker has them."""
-        self.publish_raw(*[(to_headers(event), encode_data(event.data)) for event in events])
+        self.publish_raw(*on_the_wire(events))
 
     def publish_raw(self, *messages: tuple[dict[str, str], bytes]) -> None:
         """Publish messages with any headers and bytes to this service's queues."""
@@ -298,9 +310,7 @@ def desk_for(installation: Installation, service_class: type, config: Mapping[st
 
     service = replace(define(service_class, config), name=f"t{next(_numbers)}")
     desk = Desk(installation, service, service_folder(service_class))
-    # What a service emits must have somewhere to go, as metrics gives it in the whole system.
-    desk.admin.declare(topology.Queue(f"{service.name}.tap", quorum=False))
-    desk.admin.declare(topology.Binding(broker.EVENTS, f"{service.name}.tap", True, "#"))
+    desk.open_tap()
     try:
         yield desk
     finally:

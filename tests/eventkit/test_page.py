@@ -19,7 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import text
 
 from contracts.gateway import TicketRequested
-from eventkit import broker, held, topology
+from eventkit import held
 from eventkit.definition import Effect, Job
 from eventkit.envelope import Event, encode_data, to_headers
 from eventkit.errors import RuleBroken, TryLater
@@ -50,9 +50,7 @@ def judge(work: Work, event: Event[TicketRequested]) -> None:
 def service(desk: Callable[..., Desk]) -> Desk:
     """A service whose events have somewhere to go."""
     service = desk(handle=judge, effects={"ring": Effect("ring", lambda work, timer: None)})
-    tap = topology.Queue(f"{service.definition.name}.tap", quorum=False)
-    service.admin.declare(tap)
-    service.admin.declare(topology.Binding(broker.EVENTS, tap.name, True, "#"))
+    service.open_tap()
     return service
 
 

@@ -8,18 +8,10 @@ from typing import Any
 from sqlalchemy import text
 
 from contracts.tickets import TicketOpened
-from eventkit import broker, topology
+from eventkit import broker
 from eventkit.work import Work
 from tests.eventkit.desk import eventually, record_and_tell, request
 from tests.eventkit.test_timers import write
-
-
-def listen(service: Any) -> str:
-    """Bind a queue to everything that is emitted, and return its name."""
-    name = f"{service.definition.name}.tap"
-    service.admin.declare(topology.Queue(name, quorum=False))
-    service.admin.declare(topology.Binding(broker.EVENTS, name, True, "#"))
-    return name
 
 
 def received(service: Any, queue: str, count: int) -> list[dict[str, str]]:
@@ -40,7 +32,7 @@ def received(service: Any, queue: str, count: int) -> list[dict[str, str]]:
 
 def test_events_leave_in_the_order_of_their_commits_numbered_per_subject(desk: Any) -> None:
     service = desk(handle=record_and_tell)
-    tap = listen(service)
+    tap = service.open_tap()
     service.publish(*[request(f"S{n % 3}", n, source="/x") for n in range(600)])
     service.start()
     headers = [one for one in received(service, tap, 600) if one["ce-source"] == f"/liaison/{service.definition.name}"]
@@ -51,7 +43,7 @@ def test_events_leave_in_the_order_of_their_commits_numbered_per_subject(desk: A
 
 def test_a_change_that_is_rolled_back_tells_nothing(desk: Any) -> None:
     service = desk()
-    tap = listen(service)
+    tap = service.open_tap()
     service.start()
 
     def tell(work: Work, title: str) -> None:
@@ -69,7 +61,7 @@ def test_a_change_that_is_rolled_back_tells_nothing(desk: Any) -> None:
 
 def test_rows_that_the_broker_has_are_marked_together(desk: Any) -> None:
     service = desk(handle=record_and_tell)
-    listen(service)
+    service.open_tap()
     service.start()
     began = time.monotonic()
     for number in range(1, 41):
@@ -83,7 +75,7 @@ def test_rows_that_the_broker_has_are_marked_together(desk: Any) -> None:
 
 def test_two_relays_of_a_service_have_one_leader_and_the_other_takes_over(desk: Any) -> None:
     service = desk(handle=record_and_tell)
-    listen(service)
+    service.open_tap()
     first, second = service.start(), service.start()
     eventually(lambda: first.relay.leads or second.relay.leads)
     leader, follower = (first, second) if first.relay.leads else (second, first)
@@ -100,6 +92,6 @@ def test_an_event_for_which_nothing_is_bound_stops_the_relay_and_readiness(desk:
     service.publish(request("A", 1))
     eventually(lambda: "returned" in process.ready.problems().get("relay", ""))
     assert service.one("select count(*) from eventkit.outbox where sent_at is not null") == 0
-    listen(service)
+    service.open_tap()
     eventually(lambda: service.one("select count(*) from eventkit.outbox where sent_at is not null") == 1)
     eventually(lambda: "relay" not in process.ready.problems())

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import amqp
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -22,9 +21,9 @@ from contracts.tickets import TicketOpened
 from deploy.local.servers import Servers, running_servers
 from eventkit import broker, topology
 from eventkit.database import open_engine
-from eventkit.envelope import Event, encode_data, to_headers
+from eventkit.envelope import Event
 from eventkit.partitions import advance
-from tests.eventkit.desk import admin_of, database_of
+from tests.eventkit.desk import admin_of, database_of, on_the_wire, publish_confirmed
 from tests.faults import service
 from tests.faults.load import Load
 from tests.faults.oracle import Effect, Evidence, Verdict, judge
@@ -172,21 +171,11 @@ class House:
 
     def publish(self, *events: Event[Any]) -> None:
         """Publish events straight to the desk's queue, in order, confirmed together."""
-        self.publish_raw(*[(to_headers(event), encode_data(event.data)) for event in events])
+        self.publish_raw(*on_the_wire(events))
 
     def publish_raw(self, *messages: tuple[dict[str, str], bytes]) -> None:
         """Publish messages with any headers and bytes to the desk's queue."""
-        connection = broker.connect(self.uri, name="faults publisher")
-        channel = connection.channel()
-        channel.confirm_select()
-        confirmed: list[int] = []
-        channel.events["basic_ack"].add(lambda tag, multiple: confirmed.append(tag))
-        for headers, body in messages:
-            message = amqp.Message(body, application_headers=headers, delivery_mode=2)
-            channel.basic_publish(message, exchange=broker.partition_exchange(self.desk, 1), routing_key="x")
-        while max(confirmed, default=0) < len(messages):
-            broker.drain(connection, 5)
-        broker.close_quietly(connection)
+        publish_confirmed(self.uri, broker.partition_exchange(self.desk, 1), messages)
 
     def rows(self, name: str, statement: str, **values: Any) -> Sequence[Any]:
         """Return the rows of a query against the database of `source` or `desk`."""
@@ -209,6 +198,11 @@ class House:
         )
         load.stop()
         self.settle(load, tend=tend)
+
+    def pause(self, seconds: float) -> None:
+        """Let time pass while the house is watched."""
+        ends_at = time.monotonic() + seconds
+        self.eventually(lambda: time.monotonic() > ends_at, seconds + 5)
 
     def eventually(
         self,

@@ -21,7 +21,6 @@ from sqlalchemy import text
 from contracts.fact import Fact
 from contracts.tickets import FeedbackReceived, TicketOpened, TicketResolved
 from contracts.words import Channel, FeedbackStatus, FeedbackWay, TicketState
-from eventkit import broker, topology
 from eventkit.definition import ServiceDefinition
 from eventkit.envelope import Event
 from eventkit.process import ServiceProcess
@@ -109,9 +108,7 @@ class Library(Desk):
         self.index = SearchIndex(search_server.search_url("knowledge"), self.prefix)
         self.index.turn_to(self.index.add_generation())
         super().__init__(installation, self._made(name)[1], service_folder(KnowledgeService))
-        # What a service emits must have somewhere to go, as metrics gives it in the whole system.
-        self.admin.declare(topology.Queue(f"{name}.tap", quorum=False))
-        self.admin.declare(topology.Binding(broker.EVENTS, f"{name}.tap", True, "#"))
+        self.open_tap()
         self._client: RpcClient | None = None
 
     def _made(self, name: str) -> tuple[list[Any], ServiceDefinition]:

@@ -17,7 +17,7 @@ from eventkit import broker, topology
 from eventkit.envelope import Event
 from liaison.installation import HOST, Installation, free_port
 from services.metrics.service import MetricsService
-from tests.eventkit.desk import publish_confirmed, serve
+from tests.eventkit.desk import admin_of, on_the_wire, publish_confirmed, serve
 from tests.metrics.house import House
 
 
@@ -26,7 +26,7 @@ class Replicas:
 
     def __init__(self, installation: Installation, house: House, log: Path) -> None:
         self._uri, self._house, self._log = installation.amqp_admin_uri, house, log
-        self._admin = topology.Administration(installation.management_url, *installation.management_auth)
+        self._admin = admin_of(installation)
         self._running: list[subprocess.Popen[bytes]] = []
         exchanges, queues, bindings = topology.partition_parts(MetricsService.name, ["#"], 1, 1)
         queues.append(topology.Queue(broker.rpc_queue(MetricsService.name), quorum=False))
@@ -57,7 +57,7 @@ class Replicas:
 
     def publish(self, events: Sequence[Event[Any]]) -> None:
         """Publish events to the service, confirmed."""
-        publish_confirmed(self._uri, broker.partition_exchange(MetricsService.name, 1), events)
+        publish_confirmed(self._uri, broker.partition_exchange(MetricsService.name, 1), on_the_wire(events))
 
     def close(self) -> None:
         """Stop what runs and remove the queues."""

@@ -31,7 +31,6 @@ from contracts.training import CourseCompleted, EnrolmentConfirmed, RetrainingAs
 from contracts.words import Channel, FeedbackClass, FeedbackStatus, FeedbackWay, Severity, TicketState
 from deploy.local.mailbox import KeptMail, MailFolder
 from deploy.local.mailserver import KEEP, MailServer, Verdict
-from eventkit import broker, topology
 from eventkit.definition import ServiceDefinition
 from eventkit.envelope import Event
 from eventkit.process import ServiceProcess
@@ -198,9 +197,7 @@ class Office(Desk):
         name = name or f"n{next(_numbers)}"
         _, service = self._replica(name)
         super().__init__(installation, service, service_folder(NotifyService))
-        # What a service emits must have somewhere to go, as metrics gives it in the whole system.
-        self.admin.declare(topology.Queue(f"{name}.tap", quorum=False))
-        self.admin.declare(topology.Binding(broker.EVENTS, f"{name}.tap", True, "#"))
+        self.open_tap()
 
     def _replica(self, name: str) -> tuple[ServiceContainer, ServiceDefinition]:
         container = ServiceContainer(NotifyService, dict(self.env))
