@@ -10,7 +10,7 @@ from contracts.tickets import TicketOpened, TicketState
 from eventkit import outbox, relay
 from eventkit.work import Work
 from tests.eventkit.desk import eventually
-from tests.eventkit.test_relay import listen, received
+from tests.eventkit.test_relay import received
 
 
 def tell(work: Work, subject: str) -> None:
@@ -32,7 +32,7 @@ def write(service: Any, subjects: list[str]) -> None:
 
 def test_more_than_two_windows_leave_once_and_in_order(desk: Any) -> None:
     service = desk()
-    tap = listen(service)
+    tap = service.open_tap()
     subjects = [f"S{number}" for number in range(3 * relay.WINDOW + 7)]
     write(service, subjects)
     service.start()
