@@ -160,7 +160,8 @@ class MethodCalling:
 def _refuse_marked(arguments: Mapping[str, Any]) -> None:
     """Keep state secrets out of every service (S6). Raises RuleBroken with advice.
 
-    A question leaves nothing behind, so it may ask for anything.
+    A question may ask for anything: it changes nothing, and what is noted of one for later is searched where it is
+    noted (knowledge, `miss_of`).
     """
     if marked := marked_field(arguments):
         raise RuleBroken(advice_on(marked[1]), field=marked[0])
