@@ -16,7 +16,6 @@ from urllib.parse import urlsplit
 
 import msgspec
 from nameko.containers import ServiceContainer
-from sqlalchemy import text
 
 from contracts.fact import Fact
 from contracts.tickets import FeedbackReceived, TicketOpened, TicketResolved
@@ -172,12 +171,6 @@ class Library(Desk):
             yield
         finally:
             indices.open(index=generations)
-
-    def fast_forward(self, kind: str) -> None:
-        """Let everything of a kind that is armed fall due now."""
-        with self.engine.begin() as connection:
-            due_now = "update eventkit.timer set due_at = now() where kind = :kind and running_until is null"
-            connection.execute(text(due_now), {"kind": kind})
 
     def told(self, kind: str = "") -> list[dict[str, Any]]:
         """Return the data of what was emitted, the oldest first; of one type when it is named, as `article.drafted`."""

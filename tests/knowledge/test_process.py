@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
 
 from contracts.tickets import TicketOpened
 from eventkit.work import Work
@@ -60,12 +59,6 @@ def give_work(library: Library, place: int) -> None:
     library.publish(*tickets, *[feedback(f"F-{place}-{number}", "食堂周末不开门") for number in range(OF_EACH)])
 
 
-def let_leases_end(library: Library) -> None:
-    """Let the calls of the dead process be taken up at once."""
-    with library.engine.begin() as connection:
-        connection.execute(text("update eventkit.timer set running_until = now() where running_until is not null"))
-
-
 @pytest.mark.parametrize("seed", [*FIXED_SEEDS, run_seed()])
 def test_the_calls_of_a_process_that_is_killed_take_effect_once(library: Library, tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
@@ -77,7 +70,8 @@ def test_the_calls_of_a_process_that_is_killed_take_effect_once(library: Library
             eventually(lambda: library.gate.lets_pass < 0, what="a call waits in vain")
         library.gate.lets_pass = math.inf
         assert library.one(_JOBS) > 0, "it was killed too late to prove anything"
-        let_leases_end(library)
+        # The calls of the dead process are taken up at once.
+        library.execute("update eventkit.timer set running_until = now() where running_until is not null")
     # When another one makes what is left
     expected = 2 * OF_EACH * KILLS
     handled = "select count(*) from eventkit.inbox where state = 'handled'"

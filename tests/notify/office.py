@@ -272,17 +272,6 @@ class Office(Desk):
         query = "select 1 from eventkit.inbox where source = :s and id = :i"
         eventually(lambda: self.rows(query, s=event.source, i=event.id), what=f"{event.type} is handled")
 
-    def execute(self, statement: str, **values: Any) -> None:
-        """Change the database from outside, as time or a crash would."""
-        from sqlalchemy import text
-
-        with self.engine.begin() as connection:
-            connection.execute(text(statement), values)
-
-    def fast_forward(self, kind: str) -> None:
-        """Let everything of a kind that is armed fall due now."""
-        self.execute("update eventkit.timer set due_at = now() where kind = :kind and running_until is null", kind=kind)
-
 
 @contextmanager
 def office_of(installation: Installation, folder: Path, env: Mapping[str, str], *, name: str = "") -> Iterator[Office]:

@@ -117,8 +117,7 @@ def test_silence_closes_after_so_many_workdays(desk_under: Callable[..., Desk], 
     assert due_at - datetime.now(UTC) > timedelta(days=1)
     assert "08:30" <= due_at.astimezone(ZoneInfo("Asia/Shanghai")).strftime("%H:%M") <= "18:00"
     # When the moment comes
-    with desk.engine.begin() as connection:
-        connection.exec_driver_sql("update eventkit.timer set due_at = now() where kind = 'silence'")
+    desk.fast_forward("silence")
     eventually(lambda: "ticket.closed" in types(desk))
     last = call("ticket_changes", number=number)["items"][-1]
     assert (last["actor"], last["after"], last["reason"]) == (None, "closed", "no answer to the solution")
