@@ -10,9 +10,8 @@ from eventkit.rpc import RpcClient
 from services.gateway.feedback_receipts import hash_of
 from tests.eventkit.desk import eventually
 from tests.gateway.desk_stub import Tickets
-from tests.gateway.door import Door
+from tests.gateway.door import SCOPE, Door
 
-SCOPE = {"person": "E1001", "groups": ["网络组"], "department": "信息部"}
 CODE = "0000-0000-0000-0000-0000-0000"
 
 
@@ -41,7 +40,7 @@ def test_commands_are_passed_on(
 ) -> None:
     answer = door.ask("POST", f"/v1/feedback{path}", door.token("admin"), body)
     assert answer.status_code == (201 if method == "submit_feedback" else 200), answer.text
-    assert tickets.asked == [(method, {**arguments, "scope": {"kind": "all", **SCOPE}}, "E1001")]
+    assert tickets.asked == [(method, {**arguments, "scope": SCOPE}, "E1001")]
     assert (answer.json()["status_text"], answer.json().get("receipt_code")) == ("已受理", None)
 
 
@@ -49,7 +48,7 @@ def test_a_list_is_asked_for_with_filters_and_cursor(door: Door, tickets: Ticket
     path = "/v1/feedback?class=settled&status=resolved&owner=E2&unowned=true&limit=7&cursor=F9"
     answer = door.ask("GET", path, door.token("engineer")).json()
     filters = {"feedback_class": "settled", "status": "resolved", "owner": "E2", "unowned": True}
-    expected = {"filters": filters, "limit": 7, "cursor": "F9", "scope": {"kind": "group", **SCOPE}}
+    expected = {"filters": filters, "limit": 7, "cursor": "F9", "scope": SCOPE | {"kind": "group"}}
     assert tickets.asked == [("list_feedback", expected, "E1001")]
     assert (answer["items"][0]["feedback_id"], answer["next_cursor"]) == ("F2026-000001", "F2026-000001")
 

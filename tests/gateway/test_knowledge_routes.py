@@ -6,10 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.gateway.door import Door
+from tests.gateway.door import SCOPE, Door
 from tests.gateway.knowledge_stub import Asked
-
-SCOPE = {"kind": "all", "person": "E1001", "groups": ["网络组"], "department": "信息部"}
 
 
 @pytest.mark.parametrize(

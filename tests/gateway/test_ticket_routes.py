@@ -20,9 +20,7 @@ from tests.gateway.desk_stub import (
     SWAP,
     Tickets,
 )
-from tests.gateway.door import REQUESTED, Door, attributes
-
-SCOPE = {"kind": "all", "person": "E1001", "groups": ["网络组"], "department": "信息部"}
+from tests.gateway.door import REQUESTED, SCOPE, Door, attributes
 
 
 def test_a_list_is_asked_for_by_department_type_and_span_of_opening(door: Door, tickets: Tickets) -> None:

@@ -7,10 +7,9 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.gateway.door import Door
+from tests.gateway.door import SCOPE, Door
 from tests.gateway.training_stub import ATTEMPT, CONTACT, COURSE, ENROLMENT, Training
 
-SCOPE = {"kind": "all", "person": "E1001", "groups": ["网络组"], "department": "信息部"}
 MODULE = {"title": "凭证", "problem_codes": ["GL-1"], "class_hours": 2.0}
 MATERIAL = {"material_id": "m1", "title": "录像", "url": "https://x.example.invalid", "summary": ""}
 
