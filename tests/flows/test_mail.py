@@ -13,7 +13,6 @@ import pytest
 from click.testing import CliRunner
 
 from deploy.local.mailbox import MailFolder
-from deploy.local.mailserver import MailServer
 from deploy.local.servers import running_servers
 from liaison.installation import Installation
 from liaison.mail import mail as mail_command
@@ -29,14 +28,6 @@ PICTURE = b"\x89PNG what E2001 sees"
 
 
 @pytest.fixture(scope="module")
-def sent(installation: Installation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MailFolder]:
-    """What the system has sent."""
-    folder = MailFolder(tmp_path_factory.mktemp("sent"))
-    with MailServer(folder, installation.ports["smtp"], installation.ports["smtp_page"]):
-        yield folder
-
-
-@pytest.fixture(scope="module")
 def mailroom() -> Iterator[Mailroom]:
     with running_servers(parts=("dovecot",)) as servers:
         yield Mailroom(servers.installation)
@@ -44,7 +35,7 @@ def mailroom() -> Iterator[Mailroom]:
 
 @pytest.fixture(scope="module")
 def system(
-    installation: Installation, sent: MailFolder, mailroom: Mailroom, tmp_path_factory: pytest.TempPathFactory
+    installation: Installation, mails: MailFolder, mailroom: Mailroom, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[System]:
     logs = Path(tmp_path_factory.mktemp("logs"))
     with running_system(installation, logs, {"gateway": mailroom.environment}) as system:
@@ -71,7 +62,7 @@ def from_person(number: str, text: str, **more: Any) -> bytes:
 
 
 def test_a_mail_becomes_a_ticket_and_the_reply_to_our_mail_its_comment(
-    system: System, enterprise: Enterprise, mailroom: Mailroom, sent: MailFolder
+    system: System, enterprise: Enterprise, mailroom: Mailroom, mails: MailFolder
 ) -> None:
     # Given a mail of somebody whom HR knows, with a picture
     mailroom.put(
@@ -84,7 +75,7 @@ def test_a_mail_becomes_a_ticket_and_the_reply_to_our_mail_its_comment(
     assert _downloaded(enterprise, row.number, file["id"]) == PICTURE
     # When the ticket is solved, our mail answered without a word in the subject
     enterprise.ask("POST", f"/v1/tickets/{row.number}/resolve", {"solution": "重启客户端"})
-    ours = eventually(lambda: _mails_to(sent, "E2001"), what="the mail about the solution")[0]
+    ours = eventually(lambda: _mails_to(mails, "E2001"), what="the mail about the solution")[0]
     assert row.number in ours["Message-ID"]
     quoted = f"还是打不开\n\n{ours['From']} 于2026年3月2日周一 09:15写道:\n\n> 重启客户端"
     mailroom.put(from_person("E2001", quoted, subject="Re:", in_reply_to=ours["Message-ID"]))
@@ -92,7 +83,7 @@ def test_a_mail_becomes_a_ticket_and_the_reply_to_our_mail_its_comment(
     comments = eventually(lambda: enterprise.ask("GET", f"/v1/tickets/{row.number}/comments")["items"])
     assert [(one["actor"], one["body"]) for one in comments] == [("E2001", "还是打不开")]
     # And whoever holds the ticket is told of it
-    [told] = eventually(lambda: [one for one in sent.newest(100) if "提出人有新的回复" in one.subject])
+    [told] = eventually(lambda: [one for one in mails.newest(100) if "提出人有新的回复" in one.subject])
     assert address_of(row.assignee) in told.to
     assert "还是打不开" in told.text
     # And a stranger who has seen the number opens a ticket of their own
@@ -102,8 +93,8 @@ def test_a_mail_becomes_a_ticket_and_the_reply_to_our_mail_its_comment(
     assert len(enterprise.ask("GET", f"/v1/tickets/{row.number}/comments")["items"]) == 1
 
 
-def _mails_to(sent: MailFolder, number: str) -> list[Any]:
-    found = [message_from_bytes(one.raw, policy=policy.default) for one in sent.newest(100)]
+def _mails_to(mails: MailFolder, number: str) -> list[Any]:
+    found = [message_from_bytes(one.raw, policy=policy.default) for one in mails.newest(100)]
     return [one for one in found if address_of(number) in str(one["To"])]
 
 
