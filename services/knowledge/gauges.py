@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 
 from elasticsearch import ApiError
 from prometheus_client.core import GaugeMetricFamily
@@ -47,15 +47,16 @@ class IndexGauges(StoredNumbers):
             "Age of the oldest change that the search index has not got yet.",
             value=oldest_s,
         )
-        with suppress(Unavailable):  # What a server that does not answer lacks, nobody knows.
-            yield GaugeMetricFamily(
-                "liaison_knowledge_index_missing",
-                "Articles and materials that should be found and cannot be.",
-                value=max(wanted - self._found(), 0),
-            )
+        yield GaugeMetricFamily(
+            "liaison_knowledge_index_missing",
+            "Articles and materials that should be found and cannot be; NaN while the search server does not answer.",
+            value=self._missing(wanted),
+        )
 
-    def _found(self) -> int:
+    def _missing(self, wanted: int) -> float:
         try:
-            return self._index.count()
+            return max(wanted - self._index.count(), 0)
         except ApiError:  # Nothing can be found in an index that is broken.
-            return 0
+            return wanted
+        except Unavailable:  # What a server that does not answer lacks, nobody knows.
+            return math.nan

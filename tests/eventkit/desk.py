@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +28,7 @@ from eventkit.definition import Handler, ServiceDefinition
 from eventkit.envelope import Event, encode_data, new_id, partitionkey_of, to_headers
 from eventkit.process import ProcessSettings, ServiceProcess
 from eventkit.work import Work
+from liaison import services
 from liaison.installation import Installation
 
 _numbers = itertools.count(1)
@@ -50,9 +51,7 @@ def database_of(installation: Installation, name: str, folder: Path | None = Non
     """
     base, _, _ = installation.postgres_admin_uri.rpartition("/")
     template = f"{_TEMPLATE}_{folder.name}" if folder else _TEMPLATE
-    server = psycopg2.connect(installation.postgres_admin_uri)
-    server.autocommit = True
-    with server.cursor() as cursor:
+    with _server_of(installation) as cursor:
         cursor.execute("select 1 from pg_database where datname = %s", (template,))
         if cursor.fetchone() is None:
             cursor.execute(f"create database {template}")
@@ -68,8 +67,16 @@ def database_of(installation: Installation, name: str, folder: Path | None = Non
             engine.dispose()
         cursor.execute(f"drop database if exists {name} with (force)")
         cursor.execute(f"create database {name} template {template}")
-    server.close()
     return f"{base}/{name}"
+
+
+@contextmanager
+def _server_of(installation: Installation) -> Iterator[Any]:
+    """Give a cursor as the server's administrator, each statement in a transaction of its own."""
+    with closing(psycopg2.connect(installation.postgres_admin_uri)) as server:
+        server.autocommit = True
+        with server.cursor() as cursor:
+            yield cursor
 
 
 def opened(event: Event[TicketRequested]) -> TicketOpened:
@@ -310,6 +317,10 @@ class Desk:
                 self.admin.remove(exchange)
         self.admin.close()
         self.engine.dispose()
+        if self.definition.name in services.ALL:
+            # It lies where the service of the installation has its own, whose account could not enter it.
+            with _server_of(self.installation) as cursor:
+                cursor.execute(f"drop database {self.definition.name} with (force)")
 
 
 @contextmanager

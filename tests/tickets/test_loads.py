@@ -233,6 +233,7 @@ def test_whether_loads_are_even_is_looked_at_once_and_for_all_groups_together(
     for who, group in (("E1", "华东支持组"), ("E2", "华东支持组"), ("E3", "华南支持组")):
         desk.receive("02 08:00", engineer(who, groups=(group,)))
         desk.opened("02 09:00", region=group[:2])
+    desk.fire("02 09:00", [timer for timer in desk.armed("02 09:00") if timer.kind == "duty_turn"])
     due = [timer for timer in desk.armed("02 09:00") if timer.kind == "even_out"]
     effect = desk.desk.definition.effects["even_out"]
     assert effect.preload
