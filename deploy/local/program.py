@@ -17,7 +17,8 @@ MARK = "LIAISON_PART_OF"
 
 #: Where processor time is short, the way from a request to its ticket comes first, and these come after it.
 GIVE_WAY = frozenset({"knowledge", "notify", "metrics", "elasticsearch", "smtp", "prometheus", "alertmanager"})
-_NICE = ("/usr/bin/nice", "-n", "19")
+#: Linux's SCHED_IDLE: whatever else wakes up has the processor at once, which the highest niceness does not give.
+_WHEN_IDLE = ("/usr/bin/chrt", "--idle", "0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Program:
 
     def in_its_place(self) -> "Program":
         """Return the program with the priority that its name has: see GIVE_WAY."""
-        return replace(self, command=(*_NICE, *self.command)) if self.name in GIVE_WAY else self
+        return replace(self, command=(*_WHEN_IDLE, *self.command)) if self.name in GIVE_WAY else self
 
     def full_environment(self, home: Path) -> dict[str, str]:
         """Return the whole environment of the process, for an installation in `home`."""
