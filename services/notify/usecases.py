@@ -97,7 +97,8 @@ def take_suggestions(store: NotifyStore, event: Event[AnswerSuggested]) -> None:
         if row["state"] in (State.PENDING, State.WAITING_CONTACT) and not row["attempts"]:
             complete = store.give(row, data)
             if complete["state"] == State.PENDING:
-                store.have_sent(complete)
+                # Where more is to be sent than can be, whoever waited in vain does not go behind what came later.
+                store.have_sent(complete, min(store.now, row["waits_until"]))
 
 
 def _is_past(event: Event[Any]) -> bool:

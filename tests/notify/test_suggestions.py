@@ -172,6 +172,29 @@ def test_a_receipt_that_was_put_off_is_not_hurried_by_suggestions(patient: Offic
     assert patient.one("select due_at from eventkit.timer") == due
 
 
+def test_suggestions_that_come_too_late_do_not_put_a_receipt_behind_what_came_meanwhile(patient: Office) -> None:
+    book = Settings.from_env(patient.env).rules
+
+    def use(told: Any) -> None:
+        with patient.engine.begin() as connection:
+            now = connection.execute(text("select now()")).scalar_one()
+            work = Work(connection, source="/liaison/notify", now=now)
+            told(NotifyStore(work))
+            work.flush()
+
+    # Given a receipt whose wait ended long ago, and that nobody has got round to sending
+    use(lambda store: usecases.take_person(store, person("E1")))
+    use(lambda store: usecases.tell(store, book, ticket_event(about(TicketOpened, assignee=None))))
+    for table, moment in (("delivery", "waits_until"), ("eventkit.timer", "due_at")):
+        patient.execute(f"update {table} set {moment} = '2026-03-02T09:00Z' where {moment} is not null")
+    before = patient.rows("select id, due_at from eventkit.timer order by id")
+    # When its suggestions come after all
+    use(lambda store: usecases.take_suggestions(store, suggestion_event(suggested())))
+    # Then it has them, and its place
+    assert patient.one("select count(*) from delivery where companion_data is not null") == 1
+    assert patient.rows("select id, due_at from eventkit.timer order by id") == before
+
+
 def test_what_nobody_waits_for_is_not_kept_for_ever_and_never_with_the_person(patient: Office) -> None:
     patient.start()
     nobody = suggestion_event(suggested("T-8", person=None))
