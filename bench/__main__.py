@@ -33,24 +33,25 @@ _RESULT = Path(__file__).resolve().parents[1] / ".liaison" / "bench.json"
 
 @click.command()
 @click.argument("rows", nargs=-1, type=click.Choice(ROWS))
-@click.option("--quick", is_flag=True, help="A smoke run: everything once and small; its figures are worth nothing.")
-@click.option("--full", is_flag=True, help="Hold steady loads for five minutes.")
+@click.option("--quick", "size", flag_value="quick", help="A smoke run: all once and small; its figures mean nothing.")
+@click.option("--full", "size", flag_value="full", help="Hold steady loads for five minutes.")
+@click.option("--per-second", default=100.0, show_default=True, help="Requests a second of steady loads.")
 @click.option("--rounds", type=click.IntRange(1, 20), help="Rounds of what is short. [default: 3]")
 @click.option("--events", type=click.IntRange(200), help="Events preloaded for each contender. [default: 20000]")
 @click.option("--home", type=click.Path(path_type=Path), help="Keep the servers' data here. [default: a new folder]")
 @click.option("--out", type=click.Path(path_type=Path), default=_RESULT, help="Where the figures are written as JSON.")
 def main(
     rows: tuple[str, ...],
-    quick: bool,
-    full: bool,
+    size: str | None,
+    per_second: float,
     rounds: int | None,
     events: int | None,
     home: Path | None,
     out: Path,
 ) -> None:
     """Measure ROWS (default: all) on servers of our own and print one table."""
-    plan = quick_plan() if quick else Plan(hold_s=300.0 if full else 60.0)
-    plan = replace(plan, rounds=rounds or plan.rounds, events=events or plan.events)
+    plan = quick_plan() if size == "quick" else Plan(hold_s=300.0 if size == "full" else 60.0)
+    plan = replace(plan, rounds=rounds or plan.rounds, events=events or plan.events, per_second=per_second)
     machine = describe()
     console.print("  ".join(f"[bold]{name}[/bold] {value}" for name, value in machine.items()))
     if busy_share() > 0.2:

@@ -12,6 +12,7 @@ import httpx
 import msgspec
 
 from bench.load import Publisher, paced, request, to_message
+from bench.plan import Steady
 from contracts.gateway import TicketRequested
 from eventkit import broker
 from eventkit.envelope import encode_data, encode_time
@@ -20,11 +21,11 @@ from liaison.publishers import PublisherAccount
 _SENDERS = 8
 
 
-def by_amqp(account: PublisherAccount, count: int, run: str) -> Iterator[tuple[str, float]]:
+def by_amqp(account: PublisherAccount, steady: Steady, run: str) -> Iterator[tuple[str, float]]:
     """Publish requests at a steady pace; yield each `externalref`, RUN-NUMBER, with the moment before it went out."""
     publisher = Publisher(account.amqp_uri)
     try:
-        for number in paced(count):
+        for number in paced(steady.count, steady.per_second):
             attributes, body = _event(account, number, run)
             message = at_the_door(attributes, body)
             published_at = time.time()
@@ -39,7 +40,7 @@ def at_the_door(attributes: Mapping[str, str], body: bytes) -> Any:
     return to_message(attributes["id"], {f"ce-{name}": value for name, value in attributes.items()}, body)
 
 
-def by_http(account: PublisherAccount, count: int, run: str) -> Iterator[tuple[str, float]]:
+def by_http(account: PublisherAccount, steady: Steady, run: str) -> Iterator[tuple[str, float]]:
     client = httpx.Client(
         base_url=account.gateway_url, headers={"authorization": f"Bearer {account.token}"}, timeout=30, trust_env=False
     )
@@ -54,7 +55,8 @@ def by_http(account: PublisherAccount, count: int, run: str) -> Iterator[tuple[s
         return attributes["externalref"], published_at
 
     with client, ThreadPoolExecutor(_SENDERS) as senders:
-        yield from [one.result() for one in [senders.submit(post, number) for number in paced(count)]]
+        numbers = paced(steady.count, steady.per_second)
+        yield from [one.result() for one in [senders.submit(post, number) for number in numbers]]
 
 
 def _event(account: PublisherAccount, number: int, run: str) -> tuple[dict[str, str], bytes]:

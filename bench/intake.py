@@ -6,8 +6,7 @@ from bench import whole
 from bench.door import by_amqp, by_http
 from bench.figures import Figure, console, percentiles, quantile, spread
 from bench.lab import Lab
-from bench.latency import WARM_S, since_published
-from bench.load import PER_SECOND
+from bench.latency import since_published
 from bench.mail import warm_up
 from bench.plan import Plan
 
@@ -24,12 +23,12 @@ def measure(lab: Lab, plan: Plan) -> list[Figure]:
         account = whole.publisher(lab)
         for door, send in (("AMQP", by_amqp), ("HTTP", by_http)):
             with whole.cores_used(lab, running) as busy:
-                published = dict(send(account, int((plan.hold_s + WARM_S) * PER_SECOND), f"bench-{door}"))
+                published = dict(send(account, plan.steady(), f"bench-{door}"))
             taken = _taken(lab, published, f"bench-{door}")
             plan.details.setdefault(ROW, {})[door] = {"cores used": busy} | percentiles(taken)
             console.print(f"  by {door}: {spread(taken)}")
             console.print("  cores used: " + ", ".join(f"{name} {share:.2f}" for name, share in busy.items()))
-            lines += _lines(door, taken)
+            lines += _lines(f"{door} door → ticket committed at {plan.per_second:g}/s", taken)
     return lines
 
 
@@ -40,9 +39,11 @@ def _taken(lab: Lab, published: dict[str, float], run: str) -> list[float]:
         return since_published(published, rows(statement))
 
 
-def _lines(door: str, taken: list[float]) -> list[Figure]:
+def _lines(what: str, taken: list[float]) -> list[Figure]:
     lines = []
     for share, label, bar, goal in ((0.5, "p50", 15, 8), (0.99, "p99", 60, 25)):
-        value, what = quantile(taken, share), f"{door} door → ticket committed at {PER_SECOND}/s, {label}"
-        lines.append(Figure(ROW, what, value, "ms", bar=f"≤ {bar} ms", goal=f"≤ {goal} ms", kept=value <= bar))
+        value = quantile(taken, share)
+        lines.append(
+            Figure(ROW, f"{what}, {label}", value, "ms", bar=f"≤ {bar} ms", goal=f"≤ {goal} ms", kept=value <= bar)
+        )
     return lines

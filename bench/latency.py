@@ -10,13 +10,12 @@ from typing import Any
 from bench.contenders import NAMEKO, OURS, Contender, prepare, running
 from bench.figures import Figure, console, percentiles, quantile, spread
 from bench.lab import Lab
-from bench.load import PER_SECOND, Publisher, encoded, request, to_message
-from bench.plan import Plan
+from bench.load import Publisher, encoded, request, to_message
+from bench.plan import WARM_S, Plan, Steady
 from contracts.gateway import TicketRequested
 from eventkit import broker
 
 ROW = "latency"
-WARM_S = 2
 _WORKERS = 10
 _COMMITTED = "select event_id, cast(extract(epoch from pg_xact_commit_timestamp(xmin)) as float8) from bench_row"
 NAMEKO_CLASSIC = replace(NAMEKO, name="stock nameko, classic queue", quorum=False)
@@ -27,23 +26,26 @@ def measure(lab: Lab, plan: Plan) -> list[Figure]:
     found: dict[str, list[float]] = {}
     for number in range(plan.rounds):
         for contender in (OURS, NAMEKO_CLASSIC, NAMEKO):
-            taken = _held(lab, contender, plan.hold_s / plan.rounds)
+            taken = _held(lab, contender, plan.steady(plan.hold_s / plan.rounds))
             found.setdefault(contender.name, []).extend(taken)
             console.print(f"  round {number + 1}: {contender.name}: {spread(taken)}")
     plan.details[ROW] = {name: percentiles(taken) for name, taken in found.items()}
     # The bar names the stock one, whose queue is classic; ours is a quorum queue in any case.
-    lines = _lines(found, NAMEKO_CLASSIC.name, judged=True)
-    return lines + _lines(found, NAMEKO.name, judged=False)
+    at = f"{plan.per_second:g}/s"
+    return [
+        *_lines(found, at, NAMEKO_CLASSIC.name, judged=True),
+        *_lines(found, at, NAMEKO.name, judged=False),
+    ]
 
 
-def _lines(found: dict[str, list[float]], peer: str, *, judged: bool) -> list[Figure]:
+def _lines(found: dict[str, list[float]], at: str, peer: str, *, judged: bool) -> list[Figure]:
     lines = []
     for share, label, factor in ((0.5, "p50", 2), (0.99, "p99", 3)):
         value, other = quantile(found[OURS.name], share), quantile(found[peer], share)
         lines.append(
             Figure(
                 ROW,
-                f"published → committed at {PER_SECOND}/s, {label}",
+                f"published → committed at {at}, {label}",
                 value,
                 "ms",
                 f"{peer}: {other:.1f} ms",
@@ -56,7 +58,7 @@ def _lines(found: dict[str, list[float]], peer: str, *, judged: bool) -> list[Fi
     return lines
 
 
-def _held(lab: Lab, contender: Contender, hold_s: float) -> list[float]:
+def _held(lab: Lab, contender: Contender, steady: Steady) -> list[float]:
     uri = prepare(lab, contender)
     exchange, key = (
         (broker.partition_exchange("bench", 1), TicketRequested.TYPE) if contender.ours else ("", contender.queue)
@@ -66,7 +68,7 @@ def _held(lab: Lab, contender: Contender, hold_s: float) -> list[float]:
         publisher.publish(to_message(*encoded(request(0))), exchange, key)
         lab.until(lambda: rows(_COMMITTED), within_s=30, what=f"{contender.name} at work", process=process)
         time.sleep(1.0)
-        published = dict(publisher.pace(int((hold_s + WARM_S) * PER_SECOND), exchange, key))
+        published = dict(publisher.pace(steady, exchange, key))
         lab.until(
             lambda: rows("select count(*) from bench_row")[0][0] == len(published) + 1,
             within_s=30,
@@ -79,6 +81,7 @@ def _held(lab: Lab, contender: Contender, hold_s: float) -> list[float]:
 
 def since_published(published: dict[str, float], committed: Sequence[Sequence[Any]]) -> list[float]:
     """Return the milliseconds from publishing to committing of each event but those of the warm-up."""
-    counted = list(published)[WARM_S * PER_SECOND :]
+    begun = min(published.values()) + WARM_S
+    counted = [one for one, moment in published.items() if moment >= begun]
     moments: dict[str, float] = {key: moment for key, moment in committed}
     return [(moments[one] - published[one]) * 1000 for one in counted]

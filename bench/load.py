@@ -9,6 +9,7 @@ from typing import Any
 
 import amqp
 
+from bench.plan import Steady
 from contracts.gateway import PersonChanged, TicketRequested
 from contracts.words import Channel
 from eventkit import broker
@@ -18,8 +19,6 @@ SOURCE = "/liaison/gateway"
 SUBJECTS = 5000
 PEOPLE = 500
 ENGINEERS = 30
-PER_SECOND = 100
-"""The steady load of the latency rows."""
 REGIONS = ("华东", "华南", "华北")
 _WINDOW = 2000
 _PATIENCE_S = 30.0
@@ -103,7 +102,7 @@ def to_message(event_id: str, headers: dict[str, str], body: bytes) -> Any:
     )
 
 
-def paced(count: int, per_second: float = PER_SECOND) -> Iterator[int]:
+def paced(count: int, per_second: float) -> Iterator[int]:
     """Yield numbers at a steady pace; one that is late is not waited for."""
     begun = time.monotonic()
     for number in range(count):
@@ -160,9 +159,9 @@ class Publisher:
         while broker.drain(self._connection, 0):
             pass
 
-    def pace(self, count: int, exchange: str, key: str = "") -> Iterator[tuple[str, float]]:
+    def pace(self, steady: Steady, exchange: str, key: str = "") -> Iterator[tuple[str, float]]:
         """Publish at a steady pace and yield each event's id with the moment just before it went out, in Unix time."""
-        for number in paced(count):
+        for number in paced(steady.count, steady.per_second):
             event = request(number)
             message = to_message(*encoded(event))
             published_at = time.time()

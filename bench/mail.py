@@ -15,9 +15,8 @@ from bench import whole
 from bench.door import by_amqp
 from bench.figures import Figure, console, percentiles, quantile, spread
 from bench.lab import Ended, Lab
-from bench.latency import WARM_S, since_published
-from bench.load import PER_SECOND
-from bench.plan import Plan
+from bench.latency import since_published
+from bench.plan import Plan, Steady
 from bench.search import fill
 from deploy.local.mailbox import MailFolder
 
@@ -65,7 +64,7 @@ def measure(lab: Lab, plan: Plan) -> list[Figure]:
     """Hold the load at the AMQP door. Milliseconds until the mail is kept, and until its outcome is committed."""
     with whole.all_services(lab) as running:
         warm_up(lab, running, plan, ROW)
-        held = hold(lab, running, plan.hold_s, ROW)
+        held = hold(lab, running, plan.steady(), ROW)
     return lines(held, plan)
 
 
@@ -78,7 +77,7 @@ def lines(held: Held, plan: Plan) -> list[Figure]:
         plan.details.setdefault(ROW, {})[end] = percentiles(taken)
         console.print(f"  {end}: {spread(taken)}")
         for share, label in ((0.5, "p50"), (0.99, "p99")):
-            value, what = quantile(taken, share), f"AMQP door → {end} at {PER_SECOND}/s, {label}"
+            value, what = quantile(taken, share), f"AMQP door → {end} at {plan.per_second:g}/s, {label}"
             judged = share > 0.5
             bar, kept = ("≤ 5 s", value <= IN_TIME_MS) if judged else ("", None)
             found.append(Figure(ROW, what, value, "ms", bar=bar, kept=kept))
@@ -94,7 +93,7 @@ def lines(held: Held, plan: Plan) -> list[Figure]:
 def warm_up(lab: Lab, running: dict[str, Any], plan: Plan, run: str) -> None:
     """Prepare, and let a part of the load through, so that no compiler is measured."""
     prepare(lab)
-    hold(lab, running, _QUICK_WARM_UP_S if plan.quick else _WARM_UP_S, f"warm-{run}")
+    hold(lab, running, plan.steady(_QUICK_WARM_UP_S if plan.quick else _WARM_UP_S), f"warm-{run}")
 
 
 def prepare(lab: Lab) -> None:
@@ -106,7 +105,7 @@ def prepare(lab: Lab) -> None:
     whole.introduce_people(lab)
 
 
-def hold(lab: Lab, running: dict[str, Any], hold_s: float, run: str) -> Held:
+def hold(lab: Lab, running: dict[str, Any], steady: Steady, run: str) -> Held:
     """Publish requests at a steady pace and return when every receipt was sent.
 
     run: begins the business keys; unlike those before. Raises Ended when a receipt was not kept exactly once.
@@ -116,11 +115,11 @@ def hold(lab: Lab, running: dict[str, Any], hold_s: float, run: str) -> Held:
     with lab.reading(lab.installation.database_uri("notify")) as rows:
         sent = int(rows(_SENT)[0][0])
         with whole.cores_used(lab, running) as cores:
-            published = dict(by_amqp(account, int((hold_s + WARM_S) * PER_SECOND), run))
+            published = dict(by_amqp(account, steady, run))
             ended = time.monotonic()
             lab.until(
                 lambda: int(rows(_SENT)[0][0]) >= sent + len(published),
-                within_s=120 + 4 * hold_s,
+                within_s=120 + 4 * steady.hold_s,
                 what="every receipt",
                 look_each_s=1.0,
             )

@@ -10,7 +10,6 @@ from pathlib import Path
 from bench import mail, whole
 from bench.figures import Figure, console
 from bench.lab import Lab
-from bench.load import PER_SECOND
 from bench.plan import Plan
 from deploy.local import processes
 
@@ -25,13 +24,13 @@ def measure(lab: Lab, plan: Plan) -> list[Figure]:
     """Hold the load of the mail row, rest, and look. MiB; pages that processes share count for each in its part."""
     with whole.all_services(lab) as running:
         mail.prepare(lab)
-        mail.hold(lab, running, plan.hold_s, ROW)
+        mail.hold(lab, running, plan.steady(), ROW)
         time.sleep(_REST_S)
         taken = {name: pss_mib(process.pid) for name, process in running.items()}
         taken |= {part: pss_mib(lab.servers.pid(part)) for part in lab.parts}
     plan.details[ROW] = {name: round(mib, 1) for name, mib in taken.items()}
     console.print("  " + ", ".join(f"{name} {mib:.0f}" for name, mib in taken.items()) + " MiB")
-    after = f"after {plan.hold_s:.0f} s at {PER_SECOND}/s"
+    after = f"after {plan.hold_s:.0f} s at {plan.per_second:g}/s"
     lines = [Figure(ROW, f"{name}, {after}", mib, "MiB") for name, mib in taken.items()]
     return [*lines, Figure(ROW, f"all together, {after}", sum(taken.values()), "MiB")]
 

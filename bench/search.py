@@ -13,9 +13,8 @@ from sqlalchemy import text
 from bench import articles, whole
 from bench.figures import Figure, console, percentiles, quantile, spread
 from bench.lab import Ended, Lab
-from bench.latency import WARM_S
 from bench.load import paced
-from bench.plan import Plan
+from bench.plan import WARM_S, Plan
 from eventkit.database import open_engine
 from liaison.tokens import new_token
 from services.gateway.rules import Role
@@ -124,7 +123,7 @@ def _held(ask: Ask, count: int, hold_s: float) -> list[float]:
     # Words that were joined anew may be cut anew; nearly all questions must find something all the same.
     if empty > _MOST_EMPTY * len(answers):
         raise Ended(f"{empty} of {len(answers)} questions found nothing")
-    return [taken for taken, _ in answers[WARM_S * _PER_SECOND :]]
+    return [taken for taken, _ in answers[int(WARM_S * _PER_SECOND) :]]
 
 
 def _lines(place: str, count: int, taken: list[float]) -> list[Figure]:

@@ -18,10 +18,9 @@ from bench import whole
 from bench.door import at_the_door, attributes_of, by_amqp
 from bench.figures import Figure, console, percentiles, quantile, spread
 from bench.lab import Ended, Lab
-from bench.latency import WARM_S
-from bench.load import PER_SECOND, Publisher, paced
+from bench.load import Publisher, paced
 from bench.mail import IN_TIME_MS, warm_up
-from bench.plan import Plan
+from bench.plan import WARM_S, Plan, Steady
 from bench.search import client_of
 from contracts.gateway import CourseCompletionReported
 from eventkit import broker
@@ -47,7 +46,7 @@ def measure(lab: Lab, plan: Plan) -> list[Figure]:
         account = whole.publisher(lab)
         articles = [_submitted(client, number) for number in range(count)]
         courses = [_planned(client, number) for number in range(count)]
-        with whole.cores_used(lab, running) as cores, _requests(account, plan.hold_s):
+        with whole.cores_used(lab, running) as cores, _requests(account, plan.steady()):
             time.sleep(WARM_S)
             taken = _found(client, account, articles, courses)
     return _lines(plan, taken, cores)
@@ -60,20 +59,20 @@ def _lines(plan: Plan, taken: dict[str, list[float]], cores: dict[str, float]) -
     for what, found in taken.items():
         console.print(f"  {what}: {spread(found)}")
         p50, p99 = quantile(found, 0.5), quantile(found, 0.99)
-        told = f"{what} at {PER_SECOND} requests/s"
+        told = f"{what} at {plan.per_second:g} requests/s"
         lines.append(Figure(ROW, f"{told}, p50", p50, "ms"))
         lines.append(Figure(ROW, f"{told}, p99", p99, "ms", bar="≤ 5 s", kept=p99 <= IN_TIME_MS))
     return lines
 
 
 @contextmanager
-def _requests(account: PublisherAccount, hold_s: float) -> Iterator[None]:
+def _requests(account: PublisherAccount, steady: Steady) -> Iterator[None]:
     """Have requests come in, from a thread, during the block and for as long as was planned."""
     failed: list[BaseException] = []
 
     def publish() -> None:
         try:
-            for _ in by_amqp(account, int((hold_s + WARM_S) * PER_SECOND), ROW):
+            for _ in by_amqp(account, steady, ROW):
                 pass
         except Exception as error:
             failed.append(error)

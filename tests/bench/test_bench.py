@@ -13,9 +13,7 @@ from click.testing import CliRunner
 from bench import articles, load, mail, memory, page, whole
 from bench.__main__ import main
 from bench.figures import Figure, median, pace, quantile, save
-from bench.latency import WARM_S
-from bench.load import PER_SECOND
-from bench.plan import quick_plan
+from bench.plan import WARM_S, quick_plan
 from deploy.local.mailbox import MailFolder
 from deploy.local.parts import SERVERS
 from liaison.installation import Installation
@@ -95,10 +93,9 @@ def test_the_same_number_gives_the_same_article_and_questions_ask_for_words_of_t
 
 
 def test_receipts_are_measured_from_publishing_but_those_of_the_warm_up() -> None:
-    plan, count = quick_plan(), (WARM_S + 1) * PER_SECOND
-    published = {f"mail-{number}": float(number) for number in range(count)}
-    late = WARM_S * PER_SECOND
-    kept = {key: moment + (9.0 if number < late else 0.5) for number, (key, moment) in enumerate(published.items())}
+    plan, count = quick_plan(), 32
+    published = {f"mail-{number}": number / 8 for number in range(count)}
+    kept = {key: moment + (9.0 if moment < WARM_S else 0.5) for key, moment in published.items()}
     committed = {key: moment + 6.0 for key, moment in published.items() if key != f"mail-{count - 1}"}
     figures = mail.lines(mail.Held(published, kept, committed, 0.25, 3.0, {"notify": 0.2}), plan)
     assert [(one.value, one.kept) for one in figures] == [
