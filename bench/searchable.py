@@ -32,7 +32,8 @@ ROW = "searchable"
 PARTS = whole.PARTS
 _EACH_PER_SECOND = 1
 _CATEGORY = "操作指南"
-_LOOK_S = 0.05
+# Each look is a search: more of them would be the load that is measured.
+_LOOK_S = 0.25
 _PATIENCE_S = 60.0
 _LOOKERS = 16
 _BUSY = 503
