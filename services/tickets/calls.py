@@ -11,9 +11,9 @@ from contracts.fact import Moment
 from contracts.gateway import TicketRequested, TicketUpdateRequested
 from contracts.tickets import Voice
 from contracts.words import TicketState
+from eventkit.arguments import checked
 from eventkit.errors import NotFound, RuleBroken
 from services.tickets import opening, rules, usecases
-from services.tickets.arguments import checked
 from services.tickets.relations.quick_texts import filled_in
 from services.tickets.rules import FINISHED
 from services.tickets.sla.policy import Policy

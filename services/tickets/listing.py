@@ -24,8 +24,8 @@ from sqlalchemy import (
 )
 
 from contracts.words import Secrecy
+from eventkit.arguments import moment_in
 from eventkit.errors import RuleBroken
-from services.tickets.arguments import moment_in
 from services.tickets.tables import OPEN, PAIRS, ticket
 
 #: What is due within this span, or was already, is due soon.

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from eventkit.arguments import checked
 from eventkit.errors import NotFound, RuleBroken
 from services.training import rules, usecases
-from services.training.catalogue import ContactWish, EnrolmentWish, checked, checked_course
+from services.training.catalogue import ContactWish, EnrolmentWish, checked_course
 from services.training.settings import Settings
 from services.training.telling import Circumstances, Row
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import msgspec
 
 from contracts.fact import EmployeeNumber, Name
 from contracts.training import Material
+from eventkit.arguments import checked
 from eventkit.errors import RuleBroken
 from services.training.rules import Module, codes_of
 
@@ -17,7 +18,6 @@ from services.training.rules import Module, codes_of
 MAX_MATERIALS_BYTES = 32 * 1024
 MAX_CODES = 100
 _Title = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
-S = TypeVar("S", bound=msgspec.Struct)
 
 
 class ModuleWish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -51,15 +51,6 @@ class ContactWish(msgspec.Struct, frozen=True, kw_only=True):
 
     department: Annotated[str, msgspec.Meta(max_length=255, pattern=r"^[^/\s][^/]*(/[^/]+)*$")]
     employee_number: EmployeeNumber
-
-
-def checked(kind: type[S], arguments: Mapping[str, Any]) -> S:
-    """Return the arguments as a typed value. Raises RuleBroken naming the field."""
-    try:
-        return msgspec.convert(dict(arguments), kind)
-    except msgspec.ValidationError as error:
-        reason, _, path = str(error).partition(" - at `$.")
-        raise RuleBroken(reason, field=path.rstrip("`")) from None
 
 
 def checked_course(arguments: Mapping[str, Any]) -> CourseWish:

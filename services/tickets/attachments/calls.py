@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from contracts.gateway import AttachedFile
+from eventkit.arguments import checked
 from eventkit.errors import NotFound, RuleBroken
 from services.tickets import calls, rules
-from services.tickets.arguments import checked
 from services.tickets.attachments.usecases import Level, keep
 from services.tickets.telling import Row, begun, called
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from contracts.fact import Moment
+from eventkit.arguments import checked, converted, moment_in
 from eventkit.errors import NotFound, RuleBroken
-from services.tickets.arguments import moment_in
 from services.tickets.calls import visible
 from services.tickets.duty.assignment import PASSED_TEXTS, Passed
 from services.tickets.duty.roster import HORIZON, Gap, Post, Roster, Shift, Span, Swap, swap_problem
@@ -27,8 +28,8 @@ class _Shift(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     group: str
     level: int
     person: str
-    begin_at: datetime
-    end_at: datetime
+    begin_at: Moment
+    end_at: Moment
     stand_in: str | None = None
 
 
@@ -37,8 +38,8 @@ class _Swap(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     level: int
     giver: str
     taker: str
-    begin_at: datetime
-    end_at: datetime
+    begin_at: Moment
+    end_at: Moment
 
 
 def load_roster(store: TicketStore, policy: Policy, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -48,7 +49,7 @@ def load_roster(store: TicketStore, policy: Policy, arguments: Mapping[str, Any]
     taken in.
     """
     if arguments.get("sheet") is None:
-        shifts = [_shift(one) for one in _converted(arguments.get("shifts") or [], list[_Shift], "shifts")]
+        shifts = [_shift(one) for one in converted(arguments.get("shifts") or [], list[_Shift], "shifts")]
         return _taken_in(store, shifts, arguments)
     sheet = read_sheet(str(arguments["sheet"]).encode(), policy.duty_calendar.zone)
     if sheet.faults:
@@ -69,7 +70,7 @@ def _taken_in(store: TicketStore, shifts: Sequence[Shift], arguments: Mapping[st
 def swap_duty(store: TicketStore, arguments: Mapping[str, Any], actor: str | None) -> dict[str, Any]:
     """Let one take over another's duty. Raises RuleBroken naming the field when they cannot."""
     given = {name: arguments.get(name) for name in _Swap.__struct_fields__}
-    asked = _converted(given, _Swap, "")
+    asked = checked(_Swap, given)
     _check_group(arguments, asked.group)
     swap = Swap(Post(asked.group, asked.level), asked.giver, asked.taker, Span(asked.begin_at, asked.end_at))
     if problem := swap_problem(store.duty.roster_for(asked.group, asked.taker), swap):
@@ -164,11 +165,3 @@ def _check_group(arguments: Mapping[str, Any], group: str) -> None:
 
 def _shift(given: _Shift) -> Shift:
     return Shift(Post(given.group, given.level), given.person, Span(given.begin_at, given.end_at), given.stand_in)
-
-
-def _converted(given: Any, kind: Any, field: str) -> Any:
-    try:
-        return msgspec.convert(given, kind)
-    except msgspec.ValidationError as error:
-        reason, _, path = str(error).partition(" - at `$")
-        raise RuleBroken(reason, field=f"{field}{path.rstrip('`')}".lstrip(".") or "event") from None

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from contracts.gateway import FeedbackSubmitted
 from contracts.words import FeedbackClass, FeedbackStatus, FeedbackWay
+from eventkit.arguments import checked
 from eventkit.errors import NotFound, RuleBroken
-from services.tickets.arguments import checked
 from services.tickets.calls import MAX_PAGE
 from services.tickets.feedback import rules, usecases
 from services.tickets.telling import Row, called

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
+from eventkit.arguments import checked
 from eventkit.errors import NotFound, RuleBroken
 from services.tickets.sla.policy import Policy
 
@@ -84,12 +85,7 @@ def _plain(value: Any) -> Any:
 
 
 def _checked(given: Mapping[str, Any]) -> _Entry:
-    try:
-        entry = msgspec.convert(dict(given), _Entry)
-    except msgspec.ValidationError as error:
-        reason, _, path = str(error).partition(" - at `$.")
-        missing = reason.partition("missing required field `")[2].rstrip("`")
-        raise RuleBroken(reason, field=path.rstrip("`") or missing) from None
+    entry = checked(_Entry, given)
     if entry.kind == "risk" and entry.likelihood is None:
         raise RuleBroken("a risk has one", field="likelihood")
     return entry

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from eventkit.arguments import moment_in
 from eventkit.errors import RuleBroken
-from services.tickets.arguments import moment_in
 from services.tickets.calls import shown, visible, workable
 from services.tickets.sla.policy import Policy
 from services.tickets.support import usecases
