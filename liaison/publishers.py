@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import click
 from rich.table import Table
 from sqlalchemy import Connection, Row, text
 
+from contracts.gateway import TicketRequested
 from eventkit import broker, topology
 from eventkit.database import open_engine
 from liaison.administration import broker_of
@@ -41,6 +43,11 @@ class PublisherAccount:
     reply_queue: str
     example_type: str
     gateway_url: str
+
+    def exports(self) -> str:
+        """Return a line to copy that puts what is needed into a shell's environment."""
+        values = {"LIAISON_URL": self.gateway_url, "LIAISON_TOKEN": self.token, "LIAISON_AMQP": self.amqp_uri}
+        return " ".join(["export", *(f"{name}={shlex.quote(value)}" for name, value in values.items())])
 
     def curl(self) -> str:
         """Return a line to copy that publishes a first event over HTTP."""
@@ -174,7 +181,8 @@ def _account(
     parts = urlsplit(installation.amqp_admin_uri)
     place = f"{quote(name, safe='')}:{quote(password, safe='')}@{parts.hostname}:{parts.port}"
     uri = urlunsplit(parts._replace(netloc=place))
-    example = may[0].replace("*", "example")
+    # The example's data are those of a request for a ticket.
+    example = TicketRequested.TYPE if TicketRequested.TYPE in may else may[0].replace("*", "example")
     return PublisherAccount(name, source, uri, token, reply_queue(name), example, installation.gateway_url)
 
 
@@ -268,5 +276,7 @@ def _show(account: PublisherAccount) -> None:
         ("token", account.token),
     ):
         click.echo(f"{label + ':':<13}{value}")
-    click.echo("\nPassword and token are shown this once. A first try over HTTP, which changes nothing:\n")
+    click.echo("\nPassword and token are shown this once. Where README's examples look for them:\n")
+    click.echo(account.exports())
+    click.echo("\nA first try over HTTP, which changes nothing:\n")
     click.echo(account.curl())

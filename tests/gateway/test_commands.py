@@ -52,6 +52,19 @@ def test_a_publisher_is_added_with_all_it_needs(door: Door, run: Any) -> None:
     assert (row.source, row.may, row.history) == ("/oa", ["oa.*", "liaison.person.changed.v1"], False)
 
 
+def test_what_is_printed_to_copy_works_as_it_is(door: Door, run: Any) -> None:
+    result = run(publishers, "add", "crm", "--may", "crm.*", "--may", REQUESTED, "--shared")
+    lines = [shlex.split(line) for line in result.output.splitlines() if line.startswith(("export", "curl"))]
+    [[_, *exported], curl] = lines
+    found = dict(one.split("=", 1) for one in exported)
+    assert (found["LIAISON_TOKEN"], found["LIAISON_AMQP"]) == (
+        value(result.output, "token"),
+        value(result.output, "AMQP"),
+    )
+    # The first try is of a type that the door knows.
+    assert f"ce-type: {REQUESTED}" in curl
+
+
 def test_the_command_in_the_clients_text_works_beside_others_that_ask_for_tickets(door: Door, run: Any) -> None:
     text = (ROOT / "clients" / "python" / "README.md").read_text("utf-8")
     [command] = re.findall(r"`liaison publishers (add [^`]+)`", text)
