@@ -13,6 +13,7 @@ from bench.plan import Plan
 from contracts.tickets import TicketOpened
 from contracts.words import Channel, TicketState
 from eventkit import broker, outbox
+from eventkit.bulk import Script
 from eventkit.database import open_engine
 from eventkit.envelope import Event, encode_data, new_id, partitionkey_of, to_headers
 
@@ -74,7 +75,9 @@ def _relayed(lab: Lab, events: list[Event[TicketOpened]]) -> Pace:
     engine = open_engine(uri, name="bench")
     for start in range(0, len(events), 1000):
         with engine.begin() as connection:
-            outbox.write(connection, events[start : start + 1000])
+            script = Script(connection)
+            outbox.write(script, events[start : start + 1000])
+            script.run()
     engine.dispose()
     with lab.process("relay", "bench.relay_process", **environment_of(lab, uri)) as process:
         try:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, text
 
+from eventkit.bulk import Script
 from eventkit.envelope import Event, encode_data, to_headers
 
 # The key's row stays locked until the commit, and positions are drawn only when all keys of the transaction are
@@ -27,8 +28,8 @@ _WRITE = text(
 )
 
 
-def write(connection: Connection, events: Sequence[Event[Any]]) -> None:
-    """Insert the outbox rows of events, in order, as they go over the wire.
+def write(script: Script, events: Sequence[Event[Any]]) -> None:
+    """Have a script insert the outbox rows of events, in order, as they go over the wire.
 
     Each gets its `sequence`, which rises by one for each event of a partition key.
     """
@@ -38,7 +39,7 @@ def write(connection: Connection, events: Sequence[Event[Any]]) -> None:
     for event in events:
         left[event.partitionkey] -= 1
         later.append(left[event.partitionkey])
-    connection.execute(
+    script.add(
         _WRITE,
         {
             "keys": keys,

@@ -71,20 +71,14 @@ class TimerChanges:
         armed = [timer for timer in self._changes.values() if timer and timer.is_job is jobs]
         return min((timer.due_at for timer in armed), default=None)
 
-    def flush(self, connection: Connection) -> None:
-        """Write the changes: one statement for all armed, one for all cancelled."""
+    def flush(self, script: bulk.Script) -> None:
+        """Have a script write the changes: one statement for all armed, one for all cancelled."""
         armed = [timer for timer in self._changes.values() if timer]
         cancelled = [key for key, timer in self._changes.items() if timer is None]
         if cancelled:
-            connection.execute(
-                text(
-                    "delete from eventkit.timer where (kind, key) in"
-                    " (select * from unnest(cast(:kinds as text[]), cast(:keys as text[])))"
-                ),
-                {"kinds": [kind for kind, _ in cancelled], "keys": [key for _, key in cancelled]},
-            )
+            script.add(_CANCEL, {"kinds": [kind for kind, _ in cancelled], "keys": [key for _, key in cancelled]})
         if armed:
-            connection.execute(_ARM, {"rows": bulk.written(timer_table, [_columns(timer) for timer in armed])})
+            script.add(_ARM, {"rows": bulk.written(timer_table, [_columns(timer) for timer in armed])})
 
 
 def _columns(timer: Timer) -> dict[str, Any]:
@@ -99,6 +93,10 @@ def _columns(timer: Timer) -> dict[str, Any]:
     }
 
 
+_CANCEL = text(
+    "delete from eventkit.timer where (kind, key) in"
+    " (select * from unnest(cast(:kinds as text[]), cast(:keys as text[])))"
+)
 _insert = bulk.inserting(timer_table, ("due_at", "is_job", "key", "kind", "payload", "subject", "traceparent"))
 # A job whose call is under way stays claimed: armed anew, it is called again once that call has been recorded.
 _IS_RUNNING = timer_table.c.running_until > func.clock_timestamp()

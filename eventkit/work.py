@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ARRAY, Connection, Table, any_, cast, select
+from sqlalchemy import ARRAY, Connection, Select, Table, any_, bindparam, cast, select
 
 from contracts.fact import Fact
 from eventkit import bulk, outbox
@@ -49,7 +50,7 @@ class Rows:
         known = self._lookup(name)
         wanted = [value for value in dict.fromkeys(values) if value not in known]
         if wanted:
-            self._fetch(self.table.c[name] == any_(array_of(self.table, name, wanted)))
+            self._fetch(_having(self.table, name), {"wanted": wanted})
             for value in wanted:
                 known.setdefault(value, None)
 
@@ -61,14 +62,15 @@ class Rows:
         name = column or self._key[0]
         known = self._lookup(name)
         if value not in known:
-            self._fetch(self.table.c[name] == value)
+            self._fetch(_having(self.table, name), {"wanted": [value]})
             known.setdefault(value, None)
         key = known[value]
         return None if key is None else self._rows[key]
 
     def find(self, condition: Any) -> list[Row]:
         """Lock and return the rows that the database holds under a condition, as this transaction sees them now."""
-        return [row for key in self._fetch(condition) if (row := self._rows[key]) is not None]
+        statement = _locking(self.table).where(condition)
+        return [row for key in self._fetch(statement, {}) if (row := self._rows[key]) is not None]
 
     def seen(self) -> list[Row]:
         """Return every row read or added so far, in the order in which they came."""
@@ -80,16 +82,16 @@ class Rows:
             self._lookups[column] = {row[column]: key for key, row in seen if row[column] is not None}
         return self._lookups[column]
 
-    def _fetch(self, condition: Any) -> list[Key]:
-        statement = select(self.table).where(condition).order_by(*self.table.primary_key).with_for_update()
-        found = []
-        for mapping in self._work.connection.execute(statement).mappings():
-            key = tuple(mapping[name] for name in self._key)
+    def _fetch(self, statement: Select[Any], parameters: Mapping[str, Any]) -> list[Key]:
+        names, found = self.table.columns.keys(), []
+        for stored in self._work.connection.execute(statement, parameters):
+            row = dict(zip(names, stored, strict=True))
+            key = tuple(row[name] for name in self._key)
             found.append(key)
             if key not in self._rows:
-                self._rows[key] = dict(mapping)
+                self._rows[key] = row
                 for column, known in self._lookups.items():
-                    known[mapping[column]] = key
+                    known[row[column]] = key
         return found
 
     def add(self, **values: Any) -> Row:
@@ -161,20 +163,32 @@ class Rows:
 
         self._work.on_undo(undo)
 
-    def flush(self, connection: Connection) -> None:
-        """Write what was collected: one statement for each set of changed columns, one for the new rows."""
+    def flush(self, script: bulk.Script) -> None:
+        """Have a script write what was collected: a statement for each set of changed columns, one for new rows."""
         # First what is changed: a new row may have a unique value that another has just given up.
         if self._changed:
             kept = {key: row for key in self._changed if (row := self._rows[key]) is not None}
             named = {key: [*self._key, *self._changed[key]] for key in kept}
             changed = [{name: row[name] for name in named[key]} for key, row in kept.items()]
-            bulk.update_rows(connection, self.table, changed)
+            bulk.update_rows(script, self.table, changed)
         if self._added:
-            bulk.insert_rows(connection, self.table, [row for key in self._added if (row := self._rows[key])])
+            bulk.insert_rows(script, self.table, [row for key in self._added if (row := self._rows[key])])
         if self._appended:
-            bulk.insert_rows(connection, self.table, self._appended)
+            bulk.insert_rows(script, self.table, self._appended)
         if self._removed:
-            bulk.delete_rows(connection, self.table, [dict(zip(self._key, key, strict=True)) for key in self._removed])
+            bulk.delete_rows(script, self.table, [dict(zip(self._key, key, strict=True)) for key in self._removed])
+
+
+@cache
+def _locking(table: Table) -> Select[Any]:
+    return select(table).order_by(*table.primary_key).with_for_update()
+
+
+@cache
+def _having(table: Table, column: str) -> Select[Any]:
+    """Return the statement that locks and reads the rows with the values `wanted` of a column."""
+    wanted = cast(bindparam("wanted"), ARRAY(table.c[column].type))
+    return _locking(table).where(table.c[column] == any_(wanted))
 
 
 def array_of(table: Table, column: str, values: Sequence[Any]) -> Any:
@@ -308,10 +322,12 @@ class Work:
             lock()
 
     def flush(self) -> None:
-        """Write everything in few statements. Business rows first, then timers, then the outbox: one lock order."""
+        """Write everything in one message. Business rows first, then timers, then the outbox: one lock order."""
         self.take_late_locks()
+        script = bulk.Script(self.connection)
         for rows in list(self._rows.values()):
-            rows.flush(self.connection)
-        self._timers.flush(self.connection)
+            rows.flush(script)
+        self._timers.flush(script)
         if self._events:
-            outbox.write(self.connection, self._events)
+            outbox.write(script, self._events)
+        script.run()
