@@ -6,8 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Text, and_, exists, func, select, text
-from sqlalchemy.dialects.postgresql import array
+from sqlalchemy import ARRAY, Text, and_, bindparam, cast, exists, func, select, text
 
 from contracts.tickets import Target
 from contracts.words import TicketState
@@ -38,6 +37,8 @@ __all__ = ["FORGET", "TicketStore", "clock_id", "metadata"]
 
 
 _MOST_WAITING = 500
+_asked = func.unnest(cast(bindparam("groups"), ARRAY(Text))).column_valued("asked")
+_HAVE_QUEUE = select(_asked, exists().where(ticket.c.group_name == _asked, ticket.c.waits))
 
 
 class TicketStore:
@@ -203,10 +204,7 @@ class TicketStore:
         return self._queues[group]
 
     def _read_queues(self, groups: Collection[str]) -> None:
-        asked = func.unnest(array(groups, type_=Text)).column_valued("asked")
-        waits = exists().where(ticket.c.group_name == asked, ticket.c.waits)
-        for group, has_queue in self.work.connection.execute(select(asked, waits)):
-            self._queues[group] = has_queue
+        self._queues |= {group: has for group, has in self.work.connection.execute(_HAVE_QUEUE, {"groups": groups})}
 
     def joined_queue(self, group: str) -> None:
         """Know that a ticket of this transaction waits in a group's queue."""

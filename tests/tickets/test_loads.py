@@ -234,6 +234,7 @@ def test_whether_loads_are_even_is_looked_at_once_and_for_all_groups_together(
         desk.receive("02 08:00", engineer(who, groups=(group,)))
         desk.opened("02 09:00", region=group[:2])
     desk.fire("02 09:00", [timer for timer in desk.armed("02 09:00") if timer.kind == "duty_turn"])
+    desk.desk.execute("update duty_epoch set epoch = epoch + 1")
     due = [timer for timer in desk.armed("02 09:00") if timer.kind == "even_out"]
     effect = desk.desk.definition.effects["even_out"]
     assert effect.preload
@@ -244,9 +245,10 @@ def test_whether_loads_are_even_is_looked_at_once_and_for_all_groups_together(
         effect.preload(work, due)
         for timer in due:
             effect.fire(work, timer)
-    # Then rosters, swaps, people and what they hold are each read once, and nothing else
+    # Then rosters, swaps, people and what they hold are each read once, and nothing else but whether they have changed
     assert len(due) == 2
     assert [statement.rpartition("FROM ")[2].split()[0] for statement in statements] == [
+        "duty_epoch",
         "duty_shift",
         "duty_swap",
         "person",

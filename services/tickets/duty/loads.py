@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Column, Date, DateTime, Integer, Select, Table, Text, any_, select
+from sqlalchemy import ARRAY, Column, Date, DateTime, Integer, Select, Table, Text, any_, bindparam, cast, select
 from sqlalchemy.dialects.postgresql import insert
 
-from eventkit.work import Work, array_of
+from eventkit.work import Work
 from services.tickets.tables import metadata
 
 load = Table(
@@ -25,6 +25,8 @@ load = Table(
 )
 
 
+_NAMED = select(load).where(load.c.person == any_(cast(bindparam("people"), ARRAY(Text)))).order_by(load.c.person)
+_LOCKED = _NAMED.with_for_update()
 _NOTHING = {"open_count": 0, "given_on": None, "given_count": 0, "given_at": None}
 
 
@@ -59,11 +61,11 @@ class Loads:
         The rows are locked in the order of their keys. What was read once stays as it is: it is locked.
         """
         wanted = sorted({*people, *self._expected, *self._moves} - self._stored.keys())
-        self._stored |= self._read(_named(wanted).with_for_update()) if wanted else {}
+        self._stored |= self._read(_LOCKED, wanted) if wanted else {}
         if missing := [person for person in wanted if person not in self._stored]:
             begin = insert(load).values([{"person": person} for person in missing])
             self._work.connection.execute(begin.on_conflict_do_nothing())
-            self._stored |= self._read(_named(missing).with_for_update())
+            self._stored |= self._read(_LOCKED, missing)
 
     def locked(self, people: Collection[str], moment: datetime) -> dict[str, Load]:
         """Lock and return what people hold, and were given on the day of a moment."""
@@ -72,11 +74,12 @@ class Loads:
 
     def at_a_glance(self, people: Collection[str], moment: datetime) -> dict[str, Load]:
         """Return the same without keeping others off: each may be given something at the same moment."""
-        found = self._read(_named(sorted(people)))
+        found = self._read(_NAMED, sorted(people))
         return {person: self._load(person, found.get(person, _NOTHING), moment) for person in people}
 
-    def _read(self, statement: Select[Any]) -> dict[str, Any]:
-        return {row["person"]: row for row in self._work.connection.execute(statement).mappings()}
+    def _read(self, statement: Select[Any], people: list[str]) -> dict[str, Any]:
+        found = self._work.connection.execute(statement, {"people": people})
+        return {row["person"]: row for row in found.mappings()}
 
     def _load(self, person: str, stored: Any, moment: datetime) -> Load:
         count, at = self._given.get(person, (0, stored["given_at"]))
@@ -107,7 +110,3 @@ class Loads:
                 self._given[person] = before
 
         self._work.on_undo(undo)
-
-
-def _named(people: list[str]) -> Select[Any]:
-    return select(load).where(load.c.person == any_(array_of(load, "person", people))).order_by(load.c.person)

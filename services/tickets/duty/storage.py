@@ -1,4 +1,4 @@
-"""Who can hold tickets, the roster, and why each ticket was given to whom: tables and queries."""
+"""Who can hold tickets, the roster, and why each ticket was given to whom."""
 
 from __future__ import annotations
 
@@ -6,90 +6,18 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    DateTime,
-    Identity,
-    Index,
-    SmallInteger,
-    Table,
-    Text,
-    and_,
-    any_,
-    delete,
-    insert,
-    or_,
-    select,
-    tuple_,
-)
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import Table, and_, any_, delete, insert, or_, select, tuple_
 
 from eventkit.work import Row, Rows, Work, array_of
 from services.tickets.duty.assignment import Assignment, Candidate, away_of
+from services.tickets.duty.crews import Crew, kept_crews
 from services.tickets.duty.loads import Load, Loads
 from services.tickets.duty.roster import Gap, Post, Roster, Shift, Span, Swap, covered, manned
-from services.tickets.tables import metadata, person
+from services.tickets.duty.tables import assignment, gap, shift, swap
+from services.tickets.tables import person
 
-_moment = DateTime(timezone=True)
 #: A group whose last shift ended longer ago than this keeps no roster any more: everybody counts as on duty.
 _ROSTER_KEPT = timedelta(days=7)
-
-shift = Table(
-    "duty_shift",
-    metadata,
-    Column("id", BigInteger, Identity(always=True), primary_key=True),
-    Column("group_name", Text, nullable=False),
-    Column("level", SmallInteger, nullable=False),
-    Column("person", Text, nullable=False),
-    Column("begin_at", _moment, nullable=False),
-    Column("end_at", _moment, nullable=False),
-    Column("stand_in", Text),
-    Index("duty_shift_by_group", "group_name", "end_at"),
-)
-
-swap = Table(
-    "duty_swap",
-    metadata,
-    Column("id", BigInteger, Identity(always=True), primary_key=True),
-    Column("group_name", Text, nullable=False),
-    Column("level", SmallInteger, nullable=False),
-    Column("giver", Text, nullable=False),
-    Column("taker", Text, nullable=False),
-    Column("begin_at", _moment, nullable=False),
-    Column("end_at", _moment, nullable=False),
-    Column("agreed_by", Text),
-    Index("duty_swap_by_group", "group_name", "end_at"),
-)
-
-gap = Table(
-    "duty_gap",
-    metadata,
-    Column("id", BigInteger, Identity(always=True), primary_key=True),
-    Column("group_name", Text, nullable=False),
-    Column("level", SmallInteger, nullable=False),
-    Column("begin_at", _moment, nullable=False),
-    Column("end_at", _moment, nullable=False),
-    Column("goes_on", Boolean, nullable=False),
-    comment="The gaps that the last look found, so that each is told once",
-)
-
-assignment = Table(
-    "assignment",
-    metadata,
-    Column("id", BigInteger, Identity(always=True), primary_key=True),
-    Column("number", Text, nullable=False),
-    Column("at", _moment, nullable=False),
-    Column("group_name", Text, nullable=False),
-    Column("person", Text),
-    Column("waits_for", Text),
-    Column("skill_lifted", Boolean, nullable=False),
-    Column("judged", JSONB, nullable=False, comment="person, score, open_count, capacity, why passed over"),
-    Index("assignment_by_number", "number", "id"),
-    Index("assignment_by_person", "person", "at"),
-    comment="Why each ticket was given to whom (T3)",
-)
 
 
 class DutyStore:
@@ -105,6 +33,7 @@ class DutyStore:
         self._takers: dict[str, set[str]] = {}
         self._key_users: dict[str, list[Row]] = {}
         self._recent: dict[tuple[Table, str], list[Any]] = {}
+        self._since = work.now - _ROSTER_KEPT
         self._rosters: dict[str, Roster] = {}
         self._loads = Loads(work)
         self.moved = self._loads.moved
@@ -164,11 +93,21 @@ class DutyStore:
             self._key_users[department] = [row for row in people if _helps(row, department)]
 
     def _read(self, groups: Collection[str]) -> None:
-        """Read in three statements the rosters of groups, and their people, unless they are known."""
-        if unknown := [group for group in groups if group not in self._known]:
+        """Read in three statements the rosters of groups, and their people, unless the process knows them."""
+        if not (unknown := [group for group in groups if group not in self._known]):
+            return
+        kept = kept_crews(self.work.connection)
+        if new := [group for group in unknown if group not in kept]:
             for table in (shift, swap):
-                self._read_recent(table, unknown)
-            self._read_people(unknown)
+                self._read_recent(table, new)
+            self._read_people(new)
+            for group in new:
+                kept[group] = Crew(self._recent[shift, group], self._recent[swap, group], self._known[group])
+        for group in unknown:
+            crew = kept[group]
+            self._known[group] = crew.people
+            for table, rows in ((shift, crew.shifts), (swap, crew.swaps)):
+                self._recent[table, group] = [row for row in rows if row["end_at"] > self._since]
 
     def _people_of(self, group: str) -> Sequence[Row]:
         """Return a group's engineers and whom its roster names."""
@@ -263,16 +202,18 @@ class DutyStore:
         return self._recent[table, group]
 
     def _read_recent(self, table: Table, groups: Collection[str]) -> None:
-        since = self.work.now - _ROSTER_KEPT
-        statement = select(table).where(table.c.group_name.in_(groups), table.c.end_at > since).order_by(table.c.id)
+        statement = (
+            select(table).where(table.c.group_name.in_(groups), table.c.end_at > self._since).order_by(table.c.id)
+        )
         found = self.work.connection.execute(statement).mappings().all()
         for group in groups:
             self._recent[table, group] = [row for row in found if row["group_name"] == group]
 
     def groups_with_roster(self) -> list[str]:
         """Return the groups that keep a roster."""
-        since = self.work.now - _ROSTER_KEPT
-        statement = select(shift.c.group_name).distinct().where(shift.c.end_at > since).order_by(shift.c.group_name)
+        statement = (
+            select(shift.c.group_name).distinct().where(shift.c.end_at > self._since).order_by(shift.c.group_name)
+        )
         return list(self.work.connection.execute(statement).scalars())
 
     def replace_shifts(self, shifts: Sequence[Shift]) -> tuple[int, int]:
