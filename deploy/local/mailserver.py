@@ -66,12 +66,30 @@ class KeepingHandler:
         return verdict.answer
 
 
+class _Controller(Controller):
+    """aiosmtpd's, which ends only when every connection is closed."""
+
+    def cancel_tasks(self, stop_loop: bool = True) -> None:
+        self._ending = self.loop.create_task(self._end())
+
+    async def _end(self) -> None:
+        if self.server is not None:
+            self.server.close()
+        others = asyncio.all_tasks() - {self._ending}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        # Whatever a task has closed at its end is gone one round later.
+        await asyncio.sleep(0)
+        self.loop.stop()
+
+
 class MailServer:
     """The server on its own threads; use as a context manager."""
 
     def __init__(self, folder: MailFolder, smtp_port: int, page_port: int, judge: Judge = keep_all) -> None:
         handler = KeepingHandler(folder, judge)
-        self._smtp = Controller(
+        self._smtp = _Controller(
             handler, hostname=HOST, port=smtp_port, data_size_limit=_SIZE_LIMIT_BYTES, enable_SMTPUTF8=True
         )
         self._page = MailPage(folder, page_port)

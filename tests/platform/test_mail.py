@@ -1,8 +1,11 @@
 """The mail server keeps what it answers 250 to, shows it, and fails on request."""
 
+import gc
 import smtplib
+import socket
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
@@ -48,6 +51,20 @@ def test_a_kept_mail_can_be_read_back(tmp_path: Path) -> None:
     assert abs(mail.kept_at - datetime.now(UTC)) < timedelta(minutes=1)
     assert "工单 &lt;42&gt; 已受理" in shown
     assert "<42>" not in shown
+
+
+def test_a_server_that_ends_leaves_no_connection_open(tmp_path: Path) -> None:
+    # Given clients that have just come, so that some are being greeted and some are not known yet
+    with warnings.catch_warnings(record=True) as left:
+        warnings.simplefilter("always", ResourceWarning)
+        for _ in range(30):
+            port = free_port()
+            with MailServer(MailFolder(tmp_path), port, free_port()):
+                clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(5)]
+            for client in clients:
+                client.close()
+        gc.collect()
+    assert [str(one.message) for one in left if "unclosed" in str(one.message)] == []
 
 
 def test_the_page_answers_only_under_local_names(tmp_path: Path) -> None:
