@@ -35,11 +35,13 @@ def asked_in_vain(door: Door) -> Iterator[list[Future[httpx.Response]]]:
     """Have many people ask two services that are stopped; given when as many are answered as cannot wait."""
     calls = [path for path in STOPPED.values() for _ in range(WAITING_EACH + REFUSED_EACH)]
     headers = {"authorization": f"Bearer {door.token('admin')}"}
+    # One connection each: a pool that is too small closes idle ones in the moment in which it gives them away.
+    own_each = httpx.Limits(max_connections=None, max_keepalive_connections=None)
     with (
         stopped(door.installation, "tickets"),
         stopped(door.installation, "training"),
         ThreadPoolExecutor(len(calls)) as people,
-        httpx.Client(base_url=door.http.base_url, timeout=2 * PATIENCE_S, trust_env=False) as client,
+        httpx.Client(base_url=door.http.base_url, timeout=2 * PATIENCE_S, limits=own_each, trust_env=False) as client,
     ):
         asked = [people.submit(client.get, path, headers=headers) for path in calls]
         list(islice(as_completed(asked), REFUSED_EACH * len(STOPPED)))

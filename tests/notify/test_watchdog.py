@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,18 +13,11 @@ from contracts.gateway import AlertFired
 from contracts.words import ALERTS_SOURCE, LIAISON, WATCHDOG, Severity
 from eventkit.database import open_engine
 from eventkit.envelope import Event
-from liaison.installation import Installation
 from services.notify.watchdog import WatchdogAge
 from tests.eventkit.desk import eventually, reported
-from tests.notify.office import Office, office_of
+from tests.notify.office import Office
 
 STARTED_AT = datetime(2026, 3, 2, 8, 30, tzinfo=UTC)
-
-
-@pytest.fixture
-def office(installation: Installation, tmp_path: Path) -> Iterator[Office]:
-    with office_of(installation, tmp_path / "mails", {}) as office:
-        yield office
 
 
 def bark(
