@@ -18,6 +18,8 @@ RPC = "liaison.rpc"
 REPLIES = "liaison.replies"
 
 HEARTBEAT_S = 20
+#: For how long whoever reads from the broker waits for something, before looking whether to stop.
+LOOK_S = 0.25
 LOST = (amqp.exceptions.AMQPError, OSError)
 """What the loss of a connection or channel looks like; whoever sees it opens a new one."""
 

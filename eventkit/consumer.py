@@ -132,7 +132,7 @@ class QueueConsumer:
             self.last_seen = monotonic()
             self._connection.heartbeat_tick()
             if not self._buffer:
-                broker.drain(self._connection, 0.25)
+                broker.drain(self._connection, broker.LOOK_S)
             gathered_at = monotonic() + self._gather_s if self._buffer else 0.0
             while len(self._buffer) < BATCH and broker.drain(self._connection, max(gathered_at - monotonic(), 0)):
                 pass

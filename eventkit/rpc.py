@@ -29,7 +29,6 @@ from eventkit.telemetry import ServiceMetrics, log
 from eventkit.work import Work
 
 WORKERS = 8
-_LOOK_S = 0.25
 # How long calls that were taken are waited for when the service stops.
 _FINISH_S = 10.0
 _CROSSING: tuple[type[RuleBroken | DeadlinePassed | Unavailable], ...] = (
@@ -233,7 +232,7 @@ class RpcServer:
         self.problem = None
         while not self._stopping.is_set():
             self.last_seen = monotonic()
-            broker.drain(self._connection, _LOOK_S)
+            broker.drain(self._connection, broker.LOOK_S)
             with self._writing:
                 self._connection.heartbeat_tick()
         with self._writing:
@@ -365,7 +364,7 @@ class RpcClient:
                 channel.events["basic_return"].add(self._on_return)
                 self._channel = channel
                 while not self._stopping.is_set():
-                    broker.drain(connection, _LOOK_S)
+                    broker.drain(connection, broker.LOOK_S)
                     with self._writing:
                         connection.heartbeat_tick()
             except broker.LOST as error:

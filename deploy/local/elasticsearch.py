@@ -59,9 +59,10 @@ def prepare(installation: Installation, account: UnixAccount) -> None:
 
 
 def programs(installation: Installation) -> tuple[Program, ...]:
-    """Return the server (a small launcher and the server below it)."""
+    """Return the server (a small launcher and the server below it). ES_JAVA_OPTS, its own setting, may add options."""
     folder = installation.home / "elasticsearch"
-    environment = {**_java(installation), "ES_JAVA_OPTS": "-Xms512m -Xmx512m"}
+    options = f"-Xms512m -Xmx512m {os.environ.get('ES_JAVA_OPTS', '')}".strip()
+    environment = {**_java(installation), "ES_JAVA_OPTS": options}
     return (Program("elasticsearch", (str(distribution() / "bin" / "elasticsearch"),), folder, environment),)
 
 

@@ -28,7 +28,6 @@ from eventkit.definition import Handler, ServiceDefinition
 from eventkit.envelope import Event, encode_data, new_id, partitionkey_of, to_headers
 from eventkit.process import ProcessSettings, ServiceProcess
 from eventkit.work import Work
-from liaison import services
 from liaison.installation import Installation
 
 _numbers = itertools.count(1)
@@ -317,10 +316,8 @@ class Desk:
                 self.admin.remove(exchange)
         self.admin.close()
         self.engine.dispose()
-        if self.definition.name in services.ALL:
-            # It lies where the service of the installation has its own, whose account could not enter it.
-            with _server_of(self.installation) as cursor:
-                cursor.execute(f"drop database {self.definition.name} with (force)")
+        with _server_of(self.installation) as cursor:
+            cursor.execute(f"drop database {self.definition.name} with (force)")
 
 
 @contextmanager
