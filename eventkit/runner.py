@@ -10,7 +10,9 @@ import threading
 from typing import Any
 
 from nameko.containers import ServiceContainer
+from sqlalchemy.exc import DBAPIError
 
+from eventkit.database import reason_of
 from eventkit.errors import BadSettings, LiaisonError
 from eventkit.telemetry import log, log_as_json
 
@@ -18,8 +20,9 @@ from eventkit.telemetry import log, log_as_json
 def run(service_class: type) -> int:
     """Run a service until SIGTERM or SIGINT and return the exit code.
 
-    0 after a clean stop; 1 when a loop failed, so that the supervisor starts the process again; 2 when it cannot
-    start as it is configured. Call `eventkit.green.patch()` before anything else is imported.
+    0 after a clean stop; 1 when a loop failed or the database was away at the start, so that the supervisor starts the
+    process again; 2 when it cannot start as it is configured. Call `eventkit.green.patch()` before anything else is
+    imported.
     """
     log_as_json()
     try:
@@ -30,8 +33,9 @@ def run(service_class: type) -> int:
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 20, 50)
-    except LiaisonError as error:
-        log.error("cannot start", extra={"problem": str(error)})
+    except (LiaisonError, DBAPIError) as error:
+        problem = str(error) if isinstance(error, LiaisonError) else f"database: {reason_of(error)}"
+        log.error("cannot start", extra={"problem": problem})
         return 2 if isinstance(error, BadSettings) else 1
     stopped = threading.Event()
 

@@ -85,10 +85,7 @@ def rolling_restart(stage: Stage, seed: int, size: Size) -> Verdict:
 
 
 def _wait_started(house: House, one: Replica) -> None:
-    def has_started() -> bool:
-        return one.log is not None and one.log.exists() and one.log.read_text().count('"started"') >= one.starts
-
-    house.eventually(has_started, 30, "the replica has started")
+    house.eventually(lambda: one.has_started, 30, "the replica has started")
     # The signal handlers are installed a moment after that line.
     time.sleep(0.1)
 

@@ -29,6 +29,7 @@ def disk_full(stage: Stage, seed: int, size: Size) -> Verdict:
         _fill(house)
         replicas = [house.replica("source"), house.replica("desk"), house.replica("desk")]
         load = house.load(seed, size, total=10**9)
+        house.eventually(lambda: all(one.has_started for one in replicas), 60, "everybody has started")
         house.eventually(lambda: len(load.acknowledged) >= 300, 60, "some load")
         with _broker_without_room(stage.servers.pid("rabbitmq")):
             _nothing_happens(house, size.outage_s)

@@ -56,6 +56,7 @@ def database_gone(stage: Stage, seed: int, size: Size) -> Verdict:
     with stage.house() as house:
         replicas = [house.replica("source"), house.replica("desk"), house.replica("desk")]
         load = house.load(seed, size, total=10**9 if size.is_full else size.events)
+        house.eventually(lambda: all(one.has_started for one in replicas), 60, "everybody has started")
         house.eventually(lambda: len(load.acknowledged) >= 300, 60, "some load")
         direct = [request(f"D{number % 20}", number) for number in range(500)]
         with _away("postgresql", stage.servers.kill9, stage.servers.start):

@@ -85,6 +85,11 @@ class Replica:
             return False
         return stat.rpartition(")")[2].split()[0] == "T"
 
+    @property
+    def has_started(self) -> bool:
+        """Whether the service says of this process that it has started."""
+        return self.whole_log().count('"started"') >= self.starts
+
     def signal(self, number: signal.Signals) -> None:
         """Send the process a signal; one that is gone gets none."""
         if self.pid and self.is_alive:

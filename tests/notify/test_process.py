@@ -13,7 +13,7 @@ import pytest
 
 from contracts.tickets import SlaBreached, SlaWarned
 from deploy.local.mailserver import KEEP, Verdict
-from liaison.installation import Installation
+from liaison.installation import Installation, free_port
 from services.notify.settings import Settings
 from tests.eventkit.desk import eventually
 from tests.notify.office import Office, about, office_of, person, ticket_event
@@ -81,3 +81,13 @@ def test_a_wrong_rule_file_keeps_the_process_from_starting(office: Office, tmp_p
     assert line["message"] == "cannot start"
     assert line["problem"].count(f"{wrong}:") == shipped.read_text("utf-8").count("to: requester") > 1
     assert "unknown recipient 'boss'" in line["problem"]
+
+
+def test_a_process_that_finds_no_database_says_so_and_leaves_the_next_try_to_the_supervisor(
+    office: Office, tmp_path: Path
+) -> None:
+    nowhere = f"postgresql://notify:none@127.0.0.1:{free_port()}/notify"
+    with office.running(tmp_path / "log", **office.env, DATABASE_URI=nowhere) as process:
+        assert process.wait(timeout=30) == 1
+    line = json.loads((tmp_path / "log").read_text("utf-8").splitlines()[-1])
+    assert (line["message"], line["problem"].partition(": ")[0]) == ("cannot start", "database")
