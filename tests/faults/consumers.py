@@ -19,9 +19,10 @@ def consumer_killed(stage: Stage, seed: int, size: Size) -> Verdict:
     dice = random.Random(seed)
 
     def plan(dice: random.Random) -> str:
-        # At least one batch passes between two deaths before a commit: an event that sees more deaths is a suspect.
         point = dice.choice(["consumer.committed", "consumer.committed", "consumer.handled"])
-        return f"{point}:kill:{dice.randint(1 + (point == 'consumer.handled'), 4)}"
+        # An event that was alone at three deaths is a suspect, which none must become by the fall of the dice.
+        first, last = (2, 40) if point == "consumer.handled" else (1, 4)
+        return f"{point}:kill:{dice.randint(first, last)}"
 
     with stage.house(partitions=1 + seed % 2) as house:
         house.replica("source")
