@@ -29,7 +29,7 @@ def test_the_promises_hold_through(stage: Stage, random_seed: int, name: str) ->
     assert not (failures := [one.failure for one in results if one.failure]), "\n\n".join(failures)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(480)
 @pytest.mark.parametrize("name", ALONE)
 def test_the_promises_hold_while_a_server_is_away(stage: Stage, random_seed: int, name: str) -> None:
     # The server is away for everybody, so that each seed has it for itself.
