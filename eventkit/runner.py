@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
 import sys
-import threading
-from typing import Any
 
 from nameko.containers import ServiceContainer
 from sqlalchemy.exc import DBAPIError
 
 from eventkit.database import reason_of
 from eventkit.errors import BadSettings, LiaisonError
+from eventkit.stopping import stop_requested
 from eventkit.telemetry import log, log_as_json
 
 
@@ -25,6 +23,7 @@ def run(service_class: type) -> int:
     imported.
     """
     log_as_json()
+    stopped = stop_requested()
     try:
         container = ServiceContainer(service_class, dict(os.environ))
         container.start()
@@ -37,13 +36,6 @@ def run(service_class: type) -> int:
         problem = str(error) if isinstance(error, LiaisonError) else f"database: {reason_of(error)}"
         log.error("cannot start", extra={"problem": problem})
         return 2 if isinstance(error, BadSettings) else 1
-    stopped = threading.Event()
-
-    def stop(signum: int, frame: Any) -> None:
-        stopped.set()
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
     process = next(iter(container.entrypoints)).hosting.process
     while not stopped.wait(0.2):
         if process.failed.is_set():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import sys
 import threading
@@ -23,6 +22,7 @@ from eventkit.errors import BadSettings, LiaisonError
 from eventkit.firing import Loop
 from eventkit.process import SILENT_S, ServiceProcess
 from eventkit.rpc import RpcClient
+from eventkit.stopping import stop_requested
 from eventkit.telemetry import log, log_as_json
 from services.gateway import mappings
 from services.gateway.calling import MOST_WAITING, Calling
@@ -143,19 +143,13 @@ def run(env: Mapping[str, str] | None = None) -> int:
     configured.
     """
     log_as_json()
+    stopped = stop_requested()
     try:
         gateway = Gateway(Settings.from_env(os.environ if env is None else env))
         gateway.start()
     except (LiaisonError, OSError, SQLAlchemyError) as error:
         log.error("cannot start", extra={"problem": str(error)})
         return 2 if isinstance(error, BadSettings) else 1
-    stopped = threading.Event()
-
-    def stop(signum: int, frame: Any) -> None:
-        stopped.set()
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
     while not stopped.wait(0.2):
         if gateway.failed:
             log.error("a part failed; the process ends")

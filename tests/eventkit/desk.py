@@ -69,6 +69,12 @@ def database_of(installation: Installation, name: str, folder: Path | None = Non
     return f"{base}/{name}"
 
 
+def drop_database(installation: Installation, name: str) -> None:
+    """Remove a database that `database_of` has made, whoever still uses it."""
+    with _server_of(installation) as cursor:
+        cursor.execute(f"drop database {name} with (force)")
+
+
 @contextmanager
 def _server_of(installation: Installation) -> Iterator[Any]:
     """Give a cursor as the server's administrator, each statement in a transaction of its own."""
@@ -316,8 +322,7 @@ class Desk:
                 self.admin.remove(exchange)
         self.admin.close()
         self.engine.dispose()
-        with _server_of(self.installation) as cursor:
-            cursor.execute(f"drop database {self.definition.name} with (force)")
+        drop_database(self.installation, self.definition.name)
 
 
 @contextmanager

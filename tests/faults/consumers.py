@@ -9,9 +9,8 @@ import time
 
 from eventkit.envelope import encode_data, to_headers
 from tests.eventkit.desk import WAITING_FOR_LOCKS, request
-from tests.faults.house import House, Size, Stage, Tending
+from tests.faults.house import Size, Stage, Tending
 from tests.faults.oracle import Verdict
-from tests.faults.replica import Replica
 
 
 def consumer_killed(stage: Stage, seed: int, size: Size) -> Verdict:
@@ -73,7 +72,7 @@ def rolling_restart(stage: Stage, seed: int, size: Size) -> Verdict:
         for number in range(size.restarts):
             group = sources if number % 5 == 4 else desks
             one = group[number % 2]
-            _wait_started(house, one)
+            house.eventually(lambda one=one: one.has_started, 30, "the replica has started")  # type: ignore[misc]
             ends_at = time.monotonic() + dice.uniform(0, 0.4)
             house.eventually(lambda at=ends_at: time.monotonic() > at)  # type: ignore[misc]
             one.stop()
@@ -83,12 +82,6 @@ def rolling_restart(stage: Stage, seed: int, size: Size) -> Verdict:
         stage.notes |= {"events": len(load.acknowledged), "repeats": house.repeats()}
         assert not house.repeats(), f"{house.repeats()} events were handed in again after an orderly stop"
         return house.verdict(load)
-
-
-def _wait_started(house: House, one: Replica) -> None:
-    house.eventually(lambda: one.has_started, 30, "the replica has started")
-    # The signal handlers are installed a moment after that line.
-    time.sleep(0.1)
 
 
 POISONS = ("not json", "unknown type", "kill", "nul", "unbound", "bad")

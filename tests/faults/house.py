@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psycopg2
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -23,7 +24,7 @@ from eventkit import broker, topology
 from eventkit.database import open_engine
 from eventkit.envelope import Event
 from eventkit.partitions import advance
-from tests.eventkit.desk import admin_of, database_of, on_the_wire, publish_confirmed
+from tests.eventkit.desk import admin_of, database_of, drop_database, on_the_wire, publish_confirmed
 from tests.faults import service
 from tests.faults.load import Load
 from tests.faults.oracle import Effect, Evidence, Verdict, judge
@@ -332,8 +333,10 @@ class House:
                 for exchange in [one for one in have.exchanges if one.name.startswith(prefix)]:
                     self.admin.remove(exchange)
         self.admin.close()
-        for engine in self.engines.values():
+        for name, engine in self.engines.items():
             engine.dispose()
+            with suppress(psycopg2.Error):
+                drop_database(self.stage.servers.installation, name)
 
 
 class Tending:

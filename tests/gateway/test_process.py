@@ -23,11 +23,23 @@ from tests.gateway.door import FOLDER, LOCKED_OUT, Door, as_json, attributes, da
 
 _PROGRAM = "import sys; from services.gateway import service; sys.exit(service.run())"
 
+# The signal comes while the start is under way, as from a supervisor that changes its mind.
+_TOLD_TO_STOP_AT_ITS_START = """
+import os, signal, sys
+from services.gateway import service
+start = service.Gateway.start
+def interrupted(gateway):
+    os.kill(os.getpid(), signal.SIGTERM)
+    start(gateway)
+service.Gateway.start = interrupted
+sys.exit(service.run())
+"""
 
-def start(env: Mapping[str, str]) -> subprocess.Popen[str]:
+
+def start(env: Mapping[str, str], program: str = _PROGRAM) -> subprocess.Popen[str]:
     """Start a gateway of its own in a process of its own."""
     return subprocess.Popen(
-        [sys.executable, "-c", _PROGRAM],
+        [sys.executable, "-c", program],
         env={**os.environ, **env},
         stdout=subprocess.PIPE,
         text=True,
@@ -65,6 +77,21 @@ def test_it_runs_from_the_environment_and_ends_with_0_at_sigterm(door: Door) -> 
     finally:
         process.kill()
         process.wait()
+
+
+def test_told_to_stop_while_it_starts_it_ends_as_orderly_as_later(door: Door) -> None:
+    installation = door.installation
+    env = {"AMQP_URI": installation.amqp_uri("gateway"), "DATABASE_URI": installation.database_uri("gateway")}
+    process = start(env, _TOLD_TO_STOP_AT_ITS_START)
+    try:
+        said, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 0
+    messages = [json.loads(line)["message"] for line in said.splitlines()]
+    assert "doors open" in messages
+    assert messages[-1] == "stopped"
 
 
 def test_it_does_not_start_as_it_is_configured_wrong() -> None:

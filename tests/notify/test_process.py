@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from email import message_from_bytes
@@ -40,6 +43,31 @@ def test_the_process_sends_mail_stops_cleanly_and_logs_nobody(office: Office, tm
     assert messages[-1] == "stopped"
     for private in ("欧阳小敏", "e2@example.invalid", "打印机坏了", "E2"):
         assert private not in text
+
+
+# The signal comes while the start is under way, as from a supervisor that changes its mind.
+_TOLD_TO_STOP_AT_ITS_START = """
+import os, signal, sys
+from eventkit.green import patch
+patch()
+from eventkit.process import ServiceProcess
+from eventkit.runner import run
+from services.notify.service import NotifyService
+start = ServiceProcess.start
+def interrupted(process):
+    os.kill(os.getpid(), signal.SIGTERM)
+    start(process)
+ServiceProcess.start = interrupted
+sys.exit(run(NotifyService))
+"""
+
+
+def test_a_process_that_is_told_to_stop_while_it_starts_ends_as_orderly_as_later(office: Office) -> None:
+    env = os.environ | {"AMQP_URI": office.uri, "DATABASE_URI": office.database_uri, "PAGE_PORT": "0", **office.env}
+    program = [sys.executable, "-c", _TOLD_TO_STOP_AT_ITS_START]
+    done = subprocess.run(program, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert [json.loads(line)["message"] for line in done.stdout.splitlines()][-2:] == ["started", "stopped"]
 
 
 def test_a_process_killed_during_its_call_repeats_the_breach_under_the_same_id(office: Office, tmp_path: Path) -> None:
