@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from contracts.notify import Medium
+from services.notify.lined_yaml import Cell, Faults, read_yaml
 from services.notify.rules import (
     COMPANION_WAIT_S,
     COMPANIONS,
@@ -22,7 +23,6 @@ from services.notify.rules import (
     can_name,
     rule_book,
 )
-from services.notify.sheets import Cell, Faults, read_sheet
 
 E = TypeVar("E", bound=enum.StrEnum)
 _MUST = ("name", "event", "to", "template", "priority")
@@ -34,7 +34,7 @@ def read_rules(path: Path, templates: Collection[str], faults: Faults) -> RuleBo
 
     templates: the names that a rule may use.
     """
-    sheet = read_sheet(path, faults)
+    sheet = read_yaml(path, faults)
     if sheet is None:
         return {}
     entries = faults.mapping(sheet, must=("rules",)).get("rules")

@@ -10,9 +10,9 @@ from urllib.parse import unquote, urlsplit
 
 from eventkit.errors import BadSettings
 from eventkit.links import TICKET, Links
+from services.notify.lined_yaml import Faults
 from services.notify.rulefile import read_rules
 from services.notify.rules import RuleBook
-from services.notify.sheets import Faults
 from services.notify.wording import FALLBACK, FORWARDED, Languages, read_languages
 
 _FOLDER = Path(__file__).parent

@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from services.notify.sheets import Cell, Faults, read_sheet
+from services.notify.lined_yaml import Cell, Faults, read_yaml
 
 FALLBACK = "zh-CN"
 FALLBACK_ZONE = "Asia/Shanghai"
@@ -113,7 +113,7 @@ def read_languages(folder: Path, faults: Faults) -> Languages:
 
 
 def _language(path: Path, faults: Faults) -> Language:
-    sheet = read_sheet(path, faults)
+    sheet = read_yaml(path, faults)
     cells = {} if sheet is None else faults.mapping(sheet, must=("time", "date", "words", "templates"))
     words = faults.mapping(cells["words"], must=WORDS) if "words" in cells else {}
     templates = faults.mapping(cells["templates"], may=None) if "templates" in cells else {}

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from eventkit.errors import BadSettings
+from services.notify.lined_yaml import Faults
 from services.notify.rulefile import read_rules
 from services.notify.rules import AfterCrash, Role, When
 from services.notify.settings import Settings, SmtpServer
-from services.notify.sheets import Faults
 from tests.notify.test_rules import ENV
 
 TEMPLATES = {"ticket_receipt", "ticket_task"}

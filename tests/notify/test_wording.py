@@ -13,9 +13,9 @@ from contracts.tickets import FeedbackReceived, SlaBreached, Target, TicketAssig
 from contracts.training import CourseCompleted, RetrainingAssigned
 from eventkit.links import TICKET, Links
 from services.gateway import html
+from services.notify.lined_yaml import Faults
 from services.notify.rules import EVENTS
 from services.notify.settings import Settings
-from services.notify.sheets import Faults
 from services.notify.values import Reader, values_of
 from services.notify.wording import (
     FORWARDED,

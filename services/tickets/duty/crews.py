@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -22,6 +23,17 @@ class Crew:
     shifts: Sequence[Any]
     swaps: Sequence[Any]
     people: list[Row]
+
+    def since(self, moment: datetime) -> Crew:
+        """Return the crew without the shifts and swaps that were over by a moment."""
+        shifts, swaps = ([row for row in rows if row["end_at"] > moment] for rows in (self.shifts, self.swaps))
+        return replace(self, shifts=shifts, swaps=swaps)
+
+
+def named_by(shifts: Sequence[Any], swaps: Sequence[Any]) -> set[str]:
+    """Return everybody whom a roster names, of whatever group they are."""
+    named = {one[name] for one in shifts for name in ("person", "stand_in")} | {one["taker"] for one in swaps}
+    return named - {None}
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ from sqlalchemy import Table, and_, any_, delete, insert, or_, select, tuple_
 
 from eventkit.work import Row, Rows, Work, array_of
 from services.tickets.duty.assignment import Assignment, Candidate, away_of
-from services.tickets.duty.crews import Crew, kept_crews
+from services.tickets.duty.crews import Crew, kept_crews, named_by
 from services.tickets.duty.loads import Load, Loads
 from services.tickets.duty.roster import Gap, Post, Roster, Shift, Span, Swap, covered, manned
 from services.tickets.duty.tables import assignment, gap, shift, swap
@@ -29,10 +30,9 @@ class DutyStore:
         self._shifts = work.rows(shift)
         self._swaps = work.rows(swap)
         self._assignments = work.rows(assignment)
-        self._known: dict[str, list[Row]] = {}
+        self._crews: dict[str, Crew] = {}
         self._takers: dict[str, set[str]] = {}
         self._key_users: dict[str, list[Row]] = {}
-        self._recent: dict[tuple[Table, str], list[Any]] = {}
         self._since = work.now - _ROSTER_KEPT
         self._rosters: dict[str, Roster] = {}
         self._loads = Loads(work)
@@ -48,7 +48,7 @@ class DutyStore:
         self._read(groups)
         if departments:
             self._read_key_users(departments)
-        rows = [row for group in groups for row in self._known[group]]
+        rows = [row for group in groups for row in self._crews[group].people]
         rows += [row for department in departments for row in self._key_users[department]]
         self.expect(row["employee_number"] for row in rows)
 
@@ -94,26 +94,23 @@ class DutyStore:
 
     def _read(self, groups: Collection[str]) -> None:
         """Read in three statements the rosters of groups, and their people, unless the process knows them."""
-        if not (unknown := [group for group in groups if group not in self._known]):
+        if not (unknown := [group for group in groups if group not in self._crews]):
             return
         kept = kept_crews(self.work.connection)
         if new := [group for group in unknown if group not in kept]:
-            for table in (shift, swap):
-                self._read_recent(table, new)
-            self._read_people(new)
-            for group in new:
-                kept[group] = Crew(self._recent[shift, group], self._recent[swap, group], self._known[group])
-        for group in unknown:
-            crew = kept[group]
-            self._known[group] = crew.people
-            for table, rows in ((shift, crew.shifts), (swap, crew.swaps)):
-                self._recent[table, group] = [row for row in rows if row["end_at"] > self._since]
+            kept |= self._read_crews(new)
+        self._crews |= {group: kept[group].since(self._since) for group in unknown}
+
+    def _read_crews(self, groups: Collection[str]) -> dict[str, Crew]:
+        shifts, swaps = self._read_recent(shift, groups), self._read_recent(swap, groups)
+        people = self._read_people({group: named_by(shifts[group], swaps[group]) for group in groups})
+        return {group: Crew(shifts[group], swaps[group], people[group]) for group in groups}
 
     def _people_of(self, group: str) -> Sequence[Row]:
         """Return a group's engineers and whom its roster names."""
         self._read([group])
         return self._with_changes(
-            self._known[group], lambda row: _serves(row, group) or row["employee_number"] in self._named(group)
+            self._crews[group].people, lambda row: _serves(row, group) or row["employee_number"] in self._named(group)
         )
 
     def _with_changes(self, stored: Sequence[Row], belongs: Callable[[Row], bool]) -> Sequence[Row]:
@@ -124,23 +121,22 @@ class DutyStore:
         changed = (self._people.get(number) for number in sorted(self.changed_people))
         return same + [{**row, "away_spans": away_of(row)} for row in changed if row and belongs(row)]
 
-    def _read_people(self, groups: Collection[str]) -> None:
-        named = {group: self._named(group) for group in groups}
-        engineers = and_(person.c.groups.overlap(list(groups)), person.c.is_engineer)
+    def _read_people(self, named: Mapping[str, Collection[str]]) -> dict[str, list[Row]]:
+        """Return the engineers of groups and those of any group who are named."""
+        engineers = and_(person.c.groups.overlap(list(named)), person.c.is_engineer)
         asked = array_of(person, "employee_number", sorted(set().union(*named.values())))
         statement = select(person).where(or_(engineers, person.c.employee_number == any_(asked)))
         found = [dict(row) for row in self.work.connection.execute(statement).mappings()]
         people = [{**row, "away_spans": away_of(row)} for row in found]
-        for group in groups:
-            self._known[group] = [
-                row for row in people if _serves(row, group) or row["employee_number"] in named[group]
-            ]
+        return {
+            group: [row for row in people if _serves(row, group) or row["employee_number"] in others]
+            for group, others in named.items()
+        }
 
     def _named(self, group: str) -> set[str]:
-        """Return everybody whom a group's roster names, of whatever group they are."""
-        shifts, swaps = self._recent_of(shift, group), self._recent_of(swap, group)
-        named = {one[name] for one in shifts for name in ("person", "stand_in")} | {one["taker"] for one in swaps}
-        return (named | self._takers.get(group, set())) - {None}
+        """Return everybody whom a group's roster names or may name, of whatever group they are."""
+        crew = self._crews[group]
+        return named_by(crew.shifts, crew.swaps) | self._takers.get(group, set())
 
     def note(self, decided: Assignment, moment: datetime) -> None:
         """Keep why a ticket was given to somebody, or waits."""
@@ -179,8 +175,10 @@ class DutyStore:
 
     def roster_for(self, group: str, taker: str) -> Roster:
         """Return a group's roster with what is known of somebody who may come into it."""
+        self._read([group])
         self._takers.setdefault(group, set()).add(taker)
-        self._read_people([group])
+        people = self._read_people({group: self._named(group)})[group]
+        self._crews[group] = replace(self._crews[group], people=people)
         self._rosters.pop(group, None)
         return self.roster(group)
 
@@ -189,25 +187,19 @@ class DutyStore:
         if group not in self._rosters:
             people = self._people_of(group)
             self._rosters[group] = Roster(
-                [shift_of(row) for row in self._recent_of(shift, group)],
-                [_swap_of(row) for row in self._recent_of(swap, group)],
+                [shift_of(row) for row in self._crews[group].shifts],
+                [_swap_of(row) for row in self._crews[group].swaps],
                 {row["employee_number"]: row["away_spans"] for row in people},
                 [row["employee_number"] for row in people if not row["active"]],
             )
         return self._rosters[group]
 
-    def _recent_of(self, table: Table, group: str) -> Iterable[Any]:
-        if (table, group) not in self._recent:
-            self._read_recent(table, [group])
-        return self._recent[table, group]
-
-    def _read_recent(self, table: Table, groups: Collection[str]) -> None:
+    def _read_recent(self, table: Table, groups: Collection[str]) -> dict[str, list[Any]]:
         statement = (
             select(table).where(table.c.group_name.in_(groups), table.c.end_at > self._since).order_by(table.c.id)
         )
         found = self.work.connection.execute(statement).mappings().all()
-        for group in groups:
-            self._recent[table, group] = [row for row in found if row["group_name"] == group]
+        return {group: [row for row in found if row["group_name"] == group] for group in groups}
 
     def groups_with_roster(self) -> list[str]:
         """Return the groups that keep a roster."""

@@ -52,7 +52,7 @@ class Faults:
         return ""
 
 
-def read_sheet(path: Path, faults: Faults) -> Cell | None:
+def read_yaml(path: Path, faults: Faults) -> Cell | None:
     """Return a file's content, or None, noted, when it cannot be read as YAML."""
     try:
         loader = yaml.SafeLoader(path.read_text("utf-8"))
