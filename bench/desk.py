@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import psycopg2
@@ -61,7 +62,7 @@ def measure(lab: Lab, plan: Plan) -> list[Figure]:
     for exchange in (broker.RPC, broker.REPLIES):
         lab.admin.declare(topology.Exchange(exchange, "direct"))
     lab.admin.declare(topology.Binding(broker.RPC, broker.rpc_queue("tickets"), True, "tickets"))
-    environment = environment_of(lab, uri) | {"LIAISON_TICKETS_POLICY": str(POLICY)}
+    environment = {**environment_of(lab, uri), "LIAISON_TICKETS_POLICY": str(POLICY)}
     with lab.process("tickets", "bench.ours", services.HOSTED["tickets"], **environment) as process:
         client = RpcClient(lab.uri, "gateway")
         try:
@@ -102,7 +103,8 @@ def _asked(client: RpcClient, plan: Plan, count: int) -> list[Figure]:
     }
     figures = []
     for what, (method, arguments) in questions.items():
-        taken = [_ms(lambda m=method, a=arguments: client.call("tickets", m, a, deadline_s=60)) for _ in range(20)]
+        ask = partial(client.call, "tickets", method, arguments, deadline_s=60)
+        taken = [_ms(ask) for _ in range(20)]
         plan.details.setdefault(ROW, {})[what] = taken
         console.print(f"  {what}: {spread(taken)}")
         figures.append(Figure(ROW, f"{what} of {count:,} tickets, p99", quantile(taken, 0.99), "ms"))

@@ -49,7 +49,7 @@ def _opened(lab: Lab, messages: list[Message]) -> Pace:
     publisher = Publisher(lab.uri)
     publisher.publish_all([*people(), *messages], broker.partition_exchange("tickets", 1))
     publisher.close()
-    environment = environment_of(lab, uri) | {"LIAISON_TICKETS_POLICY": str(POLICY)}
+    environment = {**environment_of(lab, uri), "LIAISON_TICKETS_POLICY": str(POLICY)}
     with lab.process("tickets", "bench.ours", services.HOSTED["tickets"], **environment) as process:
         try:
             # An event lies in the tap only after its ticket was committed; counting tickets would cost the database.
