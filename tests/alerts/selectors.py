@@ -35,7 +35,7 @@ def without(expression: str, series: Mapping[str, list[Labels]]) -> Iterator[str
 def _fits(matcher: Any, labels: Labels) -> bool:
     value = labels.get(matcher.name, "")
     if matcher.op in (MatchOp.Equal, MatchOp.NotEqual):
-        matches = value == matcher.value
+        matches: bool = value == matcher.value
     else:
         matches = re.fullmatch(matcher.value, value) is not None
     return matches == (matcher.op in (MatchOp.Equal, MatchOp.Re))

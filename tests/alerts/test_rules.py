@@ -43,7 +43,7 @@ def as_test(story: Fires | Quiet) -> dict[str, Any]:
         expected = [(story.before, []), (story.at, [firing]), (story.after, [])]
     return {
         "interval": "1m",
-        "input_series": [{"series": one, "values": values} for one, values in (WELL | story.series).items()],
+        "input_series": [{"series": one, "values": values} for one, values in {**WELL, **story.series}.items()],
         "alert_rule_test": [
             {"eval_time": f"{minute}m", "alertname": story.alert, "exp_alerts": found} for minute, found in expected
         ],

@@ -57,7 +57,9 @@ def test_the_largest_event_is_taken() -> None:
 
 def test_the_largest_attributes_that_are_taken_fit_into_a_frame() -> None:
     longest = "x" * MAX_NAME_BYTES
-    texts = dict.fromkeys(("id", "source", "subject", "externalref", "partitionkey", "actor", "traceparent"), longest)
+    texts: dict[str, Any] = dict.fromkeys(
+        ("id", "source", "subject", "externalref", "partitionkey", "actor", "traceparent"), longest
+    )
     further = {f"{n:020d}": longest for n in range(MAX_EXTENSIONS)}
     packed = pack(Event(longest, {}, history=True, extensions=further, **texts), "/crm")
     properties = pika.BasicProperties(headers=dict(packed.headers), message_id=packed.id, type=packed.type)

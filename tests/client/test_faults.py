@@ -55,7 +55,8 @@ class House:
         """Start the gateway."""
         installation = self.servers.installation
         own = {"AMQP_URI": installation.amqp_uri("gateway"), "DATABASE_URI": installation.database_uri("gateway")}
-        return subprocess.Popen([sys.executable, "-c", _GATEWAY], env=os.environ | own, cwd=ROOT, **_QUIET)
+        command, quiet = [sys.executable, "-c", _GATEWAY], subprocess.DEVNULL
+        return subprocess.Popen(command, env=os.environ | own, cwd=ROOT, stdout=quiet, stderr=quiet)
 
     def emitted(self, first: str) -> list[tuple[str, str]]:
         """Return (id, subject) of what the gateway has emitted, in order, from subjects that begin so."""
@@ -68,9 +69,6 @@ class House:
                 {"first": f"{first}%"},
             )
             return [(row[0], row[1]) for row in rows]
-
-
-_QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
 
 class Run:

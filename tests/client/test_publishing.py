@@ -83,7 +83,8 @@ def test_a_callback_that_fails_stops_nothing(door: Door, publisher: Publishers) 
 
 def test_what_the_broker_refuses_is_set_aside_and_the_others_go_on(door: Door, publisher: Publishers) -> None:
     made = publisher()
-    mine, not_mine = [], []
+    mine: list[str] = []
+    not_mine: list[str] = []
     events = [Event(NOT_MINE if number % 10 == 3 else LOCKED_OUT, data()) for number in range(40)]
     for event in events:
         (not_mine if event.type == NOT_MINE else mine).append(event.id)

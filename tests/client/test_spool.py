@@ -169,7 +169,8 @@ def test_a_closed_publisher_takes_nothing(offline: Settings) -> None:
 
 def ended(children: list[int], timeout_s: float = 30.0) -> list[int]:
     """Return how child processes ended; those that hang are killed, which is an end too."""
-    deadline, codes = time.monotonic() + timeout_s, {}
+    deadline = time.monotonic() + timeout_s
+    codes: dict[int, int] = {}
     while len(codes) < len(children):
         if time.monotonic() > deadline:
             for child in set(children) - codes.keys():

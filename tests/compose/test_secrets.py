@@ -95,7 +95,7 @@ def test_a_service_finds_its_settings_through_the_entrypoint(written: Path, name
 
 def _examples() -> dict[str, str]:
     lines = (FOLDER / "example.env").read_text("utf-8").splitlines()
-    return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))  # type: ignore[arg-type]  # Each has two parts.
+    return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
 
 
 def test_a_secret_that_cannot_be_read_stops_the_start(tmp_path: Path) -> None:

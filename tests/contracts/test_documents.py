@@ -139,7 +139,7 @@ def test_the_headers_are_those_that_the_envelope_writes() -> None:
     now = datetime(2026, 3, 2, tzinfo=UTC)
     least: dict[str, Any] = {"id": "1", "source": "/a", "type": "t", "subject": "s", "time": now, "data": None}
     least["partitionkey"] = "/a s"
-    most = {"sequence": 1, "traceparent": "00", "actor": "E1", "externalref": "x", "history": True}
+    most: dict[str, Any] = {"sequence": 1, "traceparent": "00", "actor": "E1", "externalref": "x", "history": True}
     headers = asyncapi()["components"]["messageTraits"]["cloudEvent"]["headers"]
     assert headers["required"] == list(to_headers(Event(**least)))
     every = to_headers(Event(**least, **most, arrived_at=datetime(2026, 3, 3, tzinfo=UTC)))

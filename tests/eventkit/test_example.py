@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 from nameko.containers import ServiceContainer
@@ -15,7 +15,7 @@ from sqlalchemy import Engine, text
 
 from contracts.fact import Fact
 from contracts.tickets import TicketResolved
-from contracts.words import TicketState
+from contracts.words import Channel, TicketState
 from eventkit.calling import JobCalling
 from eventkit.definition import Done, Failed, ServiceDefinition, Unknown
 from eventkit.envelope import Event, encode_data, to_headers
@@ -73,7 +73,7 @@ def thanks_service() -> type:
         if "class ThanksService" in code
     ]
     known = (Stored, Outside, handles, fires, records, Event, Timer, Done, Failed, Unknown, timedelta)
-    names = {each.__name__: each for each in (*known, TicketResolved, ThanksPlanned, ThanksStore, Post)}
+    names: dict[str, Any] = {each.__name__: each for each in (*known, TicketResolved, ThanksPlanned, ThanksStore, Post)}
     exec(compile(block, str(ARCHITECTURE), "exec"), names | {"__name__": __name__}, names)
     found: type = names["ThanksService"]
     return found
@@ -126,7 +126,7 @@ def solved(number: str) -> TicketResolved:
         title="",
         state=TicketState.RESOLVED,
         priority=3,
-        channel="web",
+        channel=Channel.WEB,
         opened_at=now,
         resolved_at=now,
     )
@@ -135,7 +135,8 @@ def solved(number: str) -> TicketResolved:
 def reaching_outside(service_class: type, engine: Engine) -> ServiceDefinition:
     """Define a service whose calls to the outside can be made, as hosting it would let them."""
     container = ServiceContainer(service_class, {})
+    process: Any = SimpleNamespace(glance=engine)
     for provider in container.dependencies:
         if isinstance(provider, Outside):
-            provider.attach(SimpleNamespace(glance=engine))
+            provider.attach(process)
     return definition_from(container)

@@ -92,7 +92,12 @@ def change(service: Any, partitions: int) -> None:
 def test_order_holds_while_one_queue_becomes_three(desk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     # Each step at the broker takes its time, so that what is published in between is not spared.
     remove = topology.Administration.remove
-    monkeypatch.setattr(topology.Administration, "remove", lambda *part: (time.sleep(0.2), remove(*part)))
+
+    def remove_slowly(*part: Any) -> None:
+        time.sleep(0.2)
+        remove(*part)
+
+    monkeypatch.setattr(topology.Administration, "remove", remove_slowly)
     service = desk(handlers=TWO_TYPES)
     service.start()
     with under_load(service) as published:

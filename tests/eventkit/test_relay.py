@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Any
 
 from sqlalchemy import text
 
 from contracts.tickets import TicketOpened
+from contracts.words import Channel, TicketState
 from eventkit import broker
 from eventkit.work import Work
 from tests.eventkit.desk import eventually, record_and_tell, request
@@ -47,7 +49,9 @@ def test_a_change_that_is_rolled_back_tells_nothing(desk: Any) -> None:
     service.start()
 
     def tell(work: Work, title: str) -> None:
-        fact = TicketOpened(number=title, title=title, state="new", priority=3, channel="web", opened_at=work.now)
+        fact = TicketOpened(
+            number=title, title=title, state=TicketState.NEW, priority=3, channel=Channel.WEB, opened_at=work.now
+        )
         work.emit(fact, subject=title)
 
     with service.engine.connect() as connection:
@@ -63,10 +67,14 @@ def test_rows_that_the_broker_has_are_marked_together(desk: Any) -> None:
     service = desk(handle=record_and_tell)
     service.open_tap()
     service.start()
+
+    def are_told(number: int) -> bool:
+        return bool(service.one("select count(*) from eventkit.outbox") == number)
+
     began = time.monotonic()
     for number in range(1, 41):
         service.publish(request("A", number))
-        eventually(lambda n=number: service.one("select count(*) from eventkit.outbox") == n)
+        eventually(partial(are_told, number))
     eventually(lambda: service.one("select count(*) from eventkit.outbox where sent_at is null") == 0)
     marks = service.one("select count(distinct sent_at) from eventkit.outbox")
     # Marks are a tenth of a second apart, however the forty events came.

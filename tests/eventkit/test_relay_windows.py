@@ -6,7 +6,8 @@ from typing import Any
 
 from sqlalchemy import text
 
-from contracts.tickets import TicketOpened, TicketState
+from contracts.tickets import TicketOpened
+from contracts.words import Channel, TicketState
 from eventkit import outbox, relay
 from eventkit.work import Work
 from tests.eventkit.desk import eventually
@@ -16,7 +17,7 @@ from tests.eventkit.test_relay import received
 def tell(work: Work, subject: str) -> None:
     """Announce that something was opened."""
     fact = TicketOpened(
-        number=subject, title=subject, state=TicketState.NEW, priority=3, channel="web", opened_at=work.now
+        number=subject, title=subject, state=TicketState.NEW, priority=3, channel=Channel.WEB, opened_at=work.now
     )
     work.emit(fact, subject=subject)
 

@@ -32,12 +32,12 @@ def empty(installation: Installation) -> Iterator[Engine]:
 def differences(engine: Engine, metadata: MetaData, owned: str) -> list[object]:
     """Return how the database differs from the tables that the code declares, in one schema."""
     with engine.connect() as connection:
+        known = {table.name for table in metadata.tables.values() if (table.schema or "public") == owned}
         options = {
             "include_schemas": True,
             "compare_type": True,
             "include_object": lambda item, name, kind, reflected, other: kind != "table" or name in known,
         }
-        known = {table.name for table in metadata.tables.values() if (table.schema or "public") == owned}
         found = compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
     # A comment and a server's way to write a default are told apart from a difference that matters.
     return [one for one in found if isinstance(one, tuple) and one[0] in ("add_table", "add_column", "remove_column")]

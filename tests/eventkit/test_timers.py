@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from eventkit.firing import TimerFiring
 from eventkit.telemetry import ServiceMetrics
 from eventkit.timers import Timer
 from eventkit.work import Work
-from tests.eventkit.desk import eventually
+from tests.eventkit.desk import Desk, eventually
 
 Change = Callable[[Work], None]
 
@@ -51,7 +52,7 @@ def test_timers_fire_once_in_the_order_in_which_they_fall_due(desk: Any) -> None
     start = now()
     for name, delay_s in (("third", 0.6), ("first", 0.2), ("second", 0.4)):
         due_at = start + timedelta(seconds=delay_s)
-        write(service, lambda w, n=name, d=due_at: w.arm("ring", key=n, subject=n, due_at=d, payload={}))
+        write(service, partial(Work.arm, kind="ring", key=name, subject=name, due_at=due_at, payload={}))
     service.start()
     service.start()
     eventually(lambda: len(late_by(service)) == 3)
@@ -66,16 +67,13 @@ def test_no_timer_fires_before_the_database_says_so(desk: Any) -> None:
 
     service = desk(effects={"ring": Effect("ring", fire_and_compare)})
     start = now()
-    write(
-        service,
-        lambda w: (
-            [
-                w.arm("ring", key=str(n), subject=str(n), due_at=start + timedelta(milliseconds=7 * n), payload={})
-                for n in range(100)
-            ]
-            and None
-        ),
-    )
+
+    def arm_many(work: Work) -> None:
+        for n in range(100):
+            due_at = start + timedelta(milliseconds=7 * n)
+            work.arm("ring", key=str(n), subject=str(n), due_at=due_at, payload={})
+
+    write(service, arm_many)
     service.start()
     eventually(lambda: service.one("select count(*) from effect") == 100)
     assert service.one("select count(*) from effect where title = 'early'") == 0
@@ -195,4 +193,8 @@ def test_a_call_cut_off_by_a_crash_is_repeated_or_unknown_as_its_policy_says(des
         with service.engine.begin() as connection:
             connection.execute(text("update eventkit.timer set attempts = 1, running_until = now() - interval '1 s'"))
         service.start()
-        eventually(lambda s=service, o=outcome: s.effects() == [("A", o)])
+        eventually(partial(has_come_to, service, outcome))
+
+
+def has_come_to(service: Desk, outcome: str) -> bool:
+    return service.effects() == [("A", outcome)]

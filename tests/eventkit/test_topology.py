@@ -8,6 +8,7 @@ from typing import Any
 import amqp
 import pytest
 
+from contracts.fact import Fact
 from contracts.gateway import TicketRequested
 from contracts.tickets import TicketOpened
 from eventkit import broker, topology
@@ -22,7 +23,7 @@ EMPTY = Topology(frozenset(), frozenset(), frozenset())
 PASSWORD = "only for this test"
 
 
-def handling(name: str, *facts: type) -> ServiceDefinition:
+def handling(name: str, *facts: type[Fact]) -> ServiceDefinition:
     return ServiceDefinition(name, {fact.TYPE: Handler(fact, lambda work, event: None) for fact in facts})
 
 

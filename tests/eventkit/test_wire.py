@@ -10,6 +10,7 @@ from typing import Any
 
 import amqp
 import pytest
+from amqp.exceptions import UnexpectedFrame
 from amqp.method_framing import frame_handler
 
 from eventkit import broker, wire
@@ -90,7 +91,7 @@ def test_no_frame_is_larger_than_agreed(line: tuple[socket.socket, Any]) -> None
 def test_a_frame_that_does_not_end_where_it_should_is_refused(line: tuple[socket.socket, Any]) -> None:
     theirs, transport = line
     theirs.sendall(frames_of(b"{}").replace(b"\xce", b"\xcf"))
-    with pytest.raises(wire.UnexpectedFrame):
+    with pytest.raises(UnexpectedFrame):
         transport.read_frame()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Column, Identity, Integer, MetaData, Table, Text, event, text
 
-from eventkit.work import Work
+from eventkit.work import Row, Rows, Work
 
 metadata = MetaData()
 thing = Table("thing", metadata, Column("name", Text, primary_key=True), Column("tag", Text), Column("size", Integer))
@@ -37,11 +37,18 @@ def stored(work: Work) -> list[tuple[str, str, int]]:
     return [tuple(row) for row in work.connection.execute(text("select * from thing order by name"))]
 
 
+def known(rows: Rows, value: str, column: str | None = None) -> Row:
+    """Return a row that is there."""
+    row = rows.get(value, column=column)
+    assert row is not None
+    return row
+
+
 def test_added_changed_and_removed_rows_are_written_together(work: Work) -> None:
     rows = work.rows(thing)
     rows.add(name="c", tag="t-c", size=3)
-    rows.change(rows.get("a"), size=10)
-    rows.remove(rows.get("b"))
+    rows.change(known(rows, "a"), size=10)
+    rows.remove(known(rows, "b"))
     assert stored(work) == [("a", "t-a", 1), ("b", "t-b", 2)]
     work.flush()
     assert stored(work) == [("a", "t-a", 10), ("c", "t-c", 3)]
@@ -58,7 +65,7 @@ def test_what_was_added_is_found_again_before_it_is_written(work: Work) -> None:
 
 def test_a_changed_row_is_found_by_what_it_has_now_and_by_what_it_had_again_when_that_is_undone(work: Work) -> None:
     rows = work.rows(thing)
-    first = rows.get("t-a", column="tag")
+    first = known(rows, "t-a", "tag")
     assert rows.get("t-new", column="tag") is None
     mark = work.mark()
     rows.change(first, tag="t-new")
@@ -72,7 +79,7 @@ def test_a_changed_row_is_found_by_what_it_has_now_and_by_what_it_had_again_when
 def test_a_new_row_may_have_what_another_gave_up_in_the_same_transaction(work: Work) -> None:
     work.connection.execute(text("create unique index on thing (tag)"))
     rows = work.rows(thing)
-    rows.change(rows.get("t-a", column="tag"), tag=None)
+    rows.change(known(rows, "t-a", "tag"), tag=None)
     rows.add(name="c", tag="t-a", size=3)
     work.flush()
     assert ("c", "t-a", 3) in stored(work)
@@ -80,13 +87,13 @@ def test_a_new_row_may_have_what_another_gave_up_in_the_same_transaction(work: W
 
 def test_undo_takes_back_what_came_after_the_mark_and_nothing_before_it(work: Work) -> None:
     rows, lines = work.rows(thing), work.rows(line)
-    rows.change(rows.get("a"), size=5)
+    rows.change(known(rows, "a"), size=5)
     lines.append(body="kept")
     mark = work.mark()
-    rows.change(rows.get("a"), size=6, tag="changed")
-    rows.change(rows.get("b"), size=7)
+    rows.change(known(rows, "a"), size=6, tag="changed")
+    rows.change(known(rows, "b"), size=7)
     rows.add(name="c", tag="t-c", size=3)
-    rows.remove(rows.get("b"))
+    rows.remove(known(rows, "b"))
     lines.append(body="taken back")
     work.arm("ring", key="k", subject="s", due_at=NOW, payload={})
     work.undo(mark)

@@ -107,7 +107,7 @@ def test_the_commands_for_ops_run_and_write_the_boards_that_are_there(
     assert len(commands) == 2
     for command in commands:
         program, *arguments = command.replace("NAME", "ops").split()
-        known = environment | {"LIAISON_HOME": str(system.installation.home)}
+        known = {**environment, "LIAISON_HOME": str(system.installation.home)}
         run([str(Path(sys.executable).with_name(Path(program).name)), *arguments], known, cwd=README.parent)
     assert [board.read_bytes() for board in boards] == before
     assert system.one("gateway", "select role from token where name = 'ops'") == "trainer"

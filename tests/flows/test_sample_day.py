@@ -90,7 +90,7 @@ def test_every_cell_shows_what_came_of_the_day_and_where_it_is_seen(
 def test_a_second_day_counts_nothing_of_the_first(days: Sequence[dict[str, list[str]]]) -> None:
     first, second = ({name: [_number(cell) for cell in row] for name, row in day.items()} for day in days)
     assert second == first
-    assert first["ticket.opened"][2] == len(sample_day.sample_events.REQUESTS)
+    assert first["ticket.opened"][2] == len(sample_events.REQUESTS)
     assert first["course.completed"] == [2, 1, 1]
 
 

@@ -130,7 +130,8 @@ class Door:
         """Send a request to the HTTP door as a publisher (default: the ERP)."""
         token = (account or self.erp).token
         sent = {**headers, "authorization": f"Bearer {token}"}
-        return self.http.post(path, content=as_json(body), headers={k: str(v).encode() for k, v in sent.items()})
+        encoded = {name.encode("ascii"): str(value).encode() for name, value in sent.items()}
+        return self.http.post(path, content=as_json(body), headers=encoded)
 
     def post_binary(self, given: Mapping[str, Any], body: Any, **more: Any) -> httpx.Response:
         """Send an event over HTTP in binary mode."""

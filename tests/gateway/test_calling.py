@@ -27,7 +27,9 @@ PATIENCE_S = 60.0
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no call give up while a test runs."""
-    monkeypatch.setitem(RpcClient.call.__kwdefaults__, "deadline_s", PATIENCE_S)
+    defaults = RpcClient.call.__kwdefaults__
+    assert defaults is not None
+    monkeypatch.setitem(defaults, "deadline_s", PATIENCE_S)
 
 
 @contextmanager

@@ -112,7 +112,7 @@ def reasons_in(path: Path) -> Iterator[str]:
     """Return the reasons that a file gives word for word."""
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.keyword) and node.arg == "reason" and isinstance(node.value, ast.Constant):
-            yield node.value.value
+            yield str(node.value.value)
 
 
 def test_a_tickets_page_names_the_year_whose_holidays_nobody_knows_yet(

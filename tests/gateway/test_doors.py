@@ -141,7 +141,8 @@ def test_headers_that_cannot_be_decoded_get_a_verdict_and_stop_nobody(
 ) -> None:
     # A table's timestamp past the year 9999, as when milliseconds are taken for seconds; also in a header of their own.
     monkeypatch.setattr("amqp.serialization.calendar.timegm", lambda _: 2**40)
-    publish(door, attributes(id="far"), data(), **{name: datetime(2026, 1, 1)})  # noqa: DTZ001
+    far: dict[str, Any] = {name: datetime(2026, 1, 1)}  # noqa: DTZ001
+    publish(door, attributes(id="far"), data(), **far)
     [(_, refusal)] = door.replies(door.erp)
     assert refusal["field"] == "headers"
     publish(door, attributes(id="after"), data())

@@ -123,7 +123,8 @@ def test_a_wrong_field_is_named(library: Library) -> None:
 
 
 def test_a_question_that_cannot_be_asked_is_refused(library: Library) -> None:
-    for given in ({"q": " "}, {"q": "x", "cursor": "-1"}, {"q": "x", "cursor": "99999"}):
+    questions: list[dict[str, Any]] = [{"q": " "}, {"q": "x", "cursor": "-1"}, {"q": "x", "cursor": "99999"}]
+    for given in questions:
         with pytest.raises(RuleBroken):
             library.call("search", **given)
 

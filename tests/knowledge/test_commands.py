@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from liaison import knowledge as command
 from liaison.installation import Installation
+from liaison.terminal import console
 from services.knowledge.recall import SETS, Measured, Score
 from tests.eventkit.desk import eventually
 from tests.knowledge.library import Library, feedback
@@ -29,7 +30,7 @@ def run(library: Library, search_server: Installation, monkeypatch: pytest.Monke
     )
     monkeypatch.setattr(command, "Installation", SimpleNamespace(load=lambda: here))
     monkeypatch.setattr(command, "SEARCH_PREFIX", library.prefix)
-    monkeypatch.setattr(command.console, "width", 200)
+    monkeypatch.setattr(console, "width", 200)
     return lambda *arguments: CliRunner().invoke(command.knowledge, arguments)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from math import isnan
+from typing import Any
 
 import pytest
 from elasticsearch import AuthorizationException, Elasticsearch
@@ -23,7 +24,7 @@ from tests.knowledge.library import Library, feedback, ticket_event
 
 def doc(title: str) -> dict[str, object]:
     shown = {"id": "A-1", "kind": "article", "title": title, "body": "正文", "url": "", "language": "zh-CN"}
-    more = {"category": None, "problem_codes": [], "level": "public"}
+    more: dict[str, Any] = {"category": None, "problem_codes": [], "level": "public"}
     return document(shown | more, Family.ZH)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,7 +48,13 @@ def written(library: Library) -> Iterator[KnowledgeStore]:
 
 def give_work(library: Library, place: int) -> None:
     """Publish articles, tickets and feedback: a call of the search server for each."""
-    fields = {"language": "zh-CN", "category": None, "problem_codes": [], "level": "internal", "body": "每年十天。"}
+    fields: dict[str, Any] = {
+        "language": "zh-CN",
+        "category": None,
+        "problem_codes": [],
+        "level": "internal",
+        "body": "每年十天。",
+    }
     with written(library) as store:
         titles = [f"年假制度 {place}-{number}" for number in range(OF_EACH)]
         ids = [usecases.draft(store, fields | {"title": title}, None)["id"] for title in titles]

@@ -207,7 +207,8 @@ def test_what_feedback_said_is_left_out_for_those_who_may_not_read_it_all(librar
     library.handled(feedback("F-1", "食堂周末不开门"), feedback("F-2", "登录太慢，李四不理人", problem_code="OA-LOGIN"))
     assert library.found("班车时刻表") == []
     eventually(lambda: len(misses(library)) == 3, what="all are missing")
-    for given in ({}, {"with_feedback": False}):
+    ways: list[dict[str, Any]] = [{}, {"with_feedback": False}]
+    for given in ways:
         shown = library.call("list_missing_answers", **given)["items"]
         assert {(item["kind"], item["example"], item["count"]) for item in shown} == {
             ("feedback", None, 1),

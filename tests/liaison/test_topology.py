@@ -9,7 +9,7 @@ import pytest
 
 from contracts.tickets import TicketResolved
 from eventkit import broker, topology
-from eventkit.topology import Administration, Binding
+from eventkit.topology import Administration, Binding, Exchange
 from liaison.installation import Installation
 from tests.eventkit.desk import admin_of
 
@@ -26,7 +26,8 @@ def admin(installation: Installation) -> Iterator[Administration]:
     after = admin.found()
     for queue in after.queues - before.queues:
         admin._call("DELETE", f"/queues/{topology.VHOST}/{queue.name}", ok=(204, 404))
-    for part in [*(after.bindings - before.bindings), *(after.exchanges - before.exchanges)]:
+    added: list[Binding | Exchange] = [*(after.bindings - before.bindings), *(after.exchanges - before.exchanges)]
+    for part in added:
         admin.remove(part)
     admin.close()
 

@@ -122,7 +122,7 @@ def test_a_forgotten_persons_tickets_leave_no_text_and_others_keep_theirs(house:
     # Given a ticket of E1 and one of E2, each requested, updated by key and by number, and solved
     for person in ("E1", "E2"):
         key, number = f"case-{person}", f"T-{person}"
-        about = {"number": number, "title": "我的打印机", "state": TicketState.RESOLVED, "priority": 3}
+        about: dict[str, Any] = {"number": number, "title": "我的打印机", "state": TicketState.RESOLVED, "priority": 3}
         about |= {"channel": Channel.WEB, "opened_at": NOW, "requester": person}
         wish = TicketRequested(title="我的打印机", description="我在三楼", requester=person)
         updates = (

@@ -134,7 +134,7 @@ def about_alert(fact: type[Fact], **more: Any) -> Any:
 def example_of(fact: type[Fact]) -> Any:
     """Build a fact of any type that a rule may name."""
     if fact is DutyUncovered:
-        span = {"begin_at": OPENED_AT, "end_at": OPENED_AT + timedelta(hours=8)}
+        span: dict[str, Any] = {"begin_at": OPENED_AT, "end_at": OPENED_AT + timedelta(hours=8)}
         return DutyUncovered(group="华东一组", level=2, group_lead="E3", absent=("E7",), **span)
     by_module = {"training": about_course, "gateway": about_alert}
     build = about_feedback if fact.TYPE.startswith("liaison.feedback.") else by_module.get(fact.emitter(), about)

@@ -5,8 +5,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pika
 import psycopg2
@@ -74,6 +76,7 @@ def test_an_account_uses_only_its_own_names_and_routing_keys(installation: Insta
         channel = connection.channel()
         channel.queue_declare("tickets.in", durable=True, arguments={"x-queue-type": "quorum"})
         channel.basic_publish(EVENTS, "ticket.opened", b"")
+        forbidden: Callable[[Any], Any]
         for forbidden in (
             lambda channel: channel.queue_declare("notify.in"),
             lambda channel: channel.exchange_declare("tickets", "topic"),

@@ -26,8 +26,12 @@ QUEUE = "replaytest.intake"
 def account(installation: Installation) -> Iterator[ReplayAccount]:
     """An account that may publish, and a queue that keeps what it publishes."""
     with broker_of(installation) as admin:
-        parts = [Exchange(broker.INTAKE, "topic"), Queue(QUEUE), Binding(broker.INTAKE, QUEUE, True, "servicenow.#")]
-        for part in parts:
+        part: Exchange | Queue | Binding
+        for part in (
+            Exchange(broker.INTAKE, "topic"),
+            Queue(QUEUE),
+            Binding(broker.INTAKE, QUEUE, True, "servicenow.#"),
+        ):
             admin.declare(part)
         yield ReplayAccount("admin", installation.amqp_admin_uri, "", "")
         admin._call("DELETE", f"/queues/{VHOST}/{QUEUE}", ok=(204, 404))

@@ -31,7 +31,7 @@ FIRST = {
 
 def rows_of(*changes: Mapping[str, str]) -> list[dict[str, str]]:
     """Build rows, each like FIRST but for what is given."""
-    return [FIRST | change for change in changes]
+    return [{**FIRST, **change} for change in changes]
 
 
 def csv_of(rows: Sequence[Mapping[str, str]], columns: Sequence[str] = tuple(FIRST), end: str = "\n") -> str:

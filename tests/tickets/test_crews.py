@@ -18,6 +18,7 @@ NOON, GROUP = on("02 12:00"), "华东支持组"
 
 @pytest.fixture
 def rehearsal(tickets: Desk) -> Rehearsal:
+    assert tickets.folder is not None
     known = Rehearsal(tickets, tickets.folder)
     known.receive("02 08:00", engineer("E1", GROUP))
     known.receive("02 08:00", engineer("E2", GROUP))

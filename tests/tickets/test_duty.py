@@ -29,11 +29,9 @@ WITH_SKILLS = {
 
 
 def engineer(number: str, version: int = 1, **fields: Any) -> Any:
-    data = PersonChanged(
-        **{"employee_number": number, "version": version, "name": number, "roles": ("engineer",), "groups": (GROUP,)}
-        | fields
-    )
-    return reported(data, number, version)
+    known: dict[str, Any] = {"employee_number": number, "version": version, "name": number}
+    known |= {"roles": ("engineer",), "groups": (GROUP,)}
+    return reported(PersonChanged(**known | fields), number, version)
 
 
 def known(desk: Desk, count: int) -> None:

@@ -128,7 +128,7 @@ def test_anonymous_feedback_of_another_system_names_nobody(tickets: Desk) -> Non
 
 def test_the_receipt_of_anonymous_feedback_of_another_system_reads_its_status(tickets: Desk, call: Any) -> None:
     # Given an event that is published twice, and one whose author has signed
-    anonymous = {"receipt_hash": RECEIPT, "text": "食堂太远"}
+    anonymous: dict[str, Any] = {"receipt_hash": RECEIPT, "text": "食堂太远"}
     signed = sha256(b"another code").hexdigest()
     tickets.publish(said("OA-1", **anonymous), said("OA-1", 2, **anonymous))
     tickets.publish(said("OA-2", author="E7", receipt_hash=signed))

@@ -20,8 +20,8 @@ from contracts.words import TicketState
 from eventkit.envelope import Event
 from eventkit.errors import BadMessage, NotFound, RuleBroken
 from eventkit.firing import TimerFiring
+from eventkit.forgetting import forget
 from eventkit.telemetry import ServiceMetrics
-from liaison.people import forget_in
 from services.tickets.migrations.versions.t0013_person_load import STATEMENTS
 from services.tickets.storage import FORGET
 from tests.eventkit.desk import Desk, eventually, reported
@@ -290,19 +290,18 @@ class Walk:
         return f"event {state} {who} history={past}"
 
     def called(self) -> str:
-        method, more = self.random.choice(
-            [
-                ("resolve_ticket", {"solution": "好了"}),
-                ("reopen_ticket", {"reason": "又坏了"}),
-                ("close_ticket", {}),
-                ("respond_ticket", {}),
-                ("escalate_ticket", {"reason": "难"}),
-                ("merge_ticket", {"into": self._number()}),
-                ("change_many", {"numbers": [self._number(), self._number()], "change": self._wish()}),
-                ("close_many", {"numbers": [self._number(), self._number()]}),
-                ("change_ticket", self._wish()),
-            ]
-        )
+        calls: list[tuple[str, dict[str, Any]]] = [
+            ("resolve_ticket", {"solution": "好了"}),
+            ("reopen_ticket", {"reason": "又坏了"}),
+            ("close_ticket", {}),
+            ("respond_ticket", {}),
+            ("escalate_ticket", {"reason": "难"}),
+            ("merge_ticket", {"into": self._number()}),
+            ("change_many", {"numbers": [self._number(), self._number()], "change": self._wish()}),
+            ("close_many", {"numbers": [self._number(), self._number()]}),
+            ("change_ticket", self._wish()),
+        ]
+        method, more = self.random.choice(calls)
         self.desk.call(self.now, method, **{"number": self._number()} | more)
         return method
 
@@ -332,7 +331,7 @@ class Walk:
 
     def forgotten(self) -> str:
         who = self.random.choice(PEOPLE)
-        forget_in(self.desk.desk.engine, who, FORGET, address="")
+        forget(self.desk.desk.engine, who, FORGET, address="")
         return who
 
     def _wish(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import itertools
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import text
@@ -31,6 +32,10 @@ def act(call: Any, actor: str, number: str) -> None:
 def make_due(desk: Desk) -> None:
     with desk.engine.begin() as connection:
         connection.exec_driver_sql("update eventkit.timer set due_at = now() where key like '%%/solution/1'")
+
+
+def wait_there(desk: Desk, number: int) -> bool:
+    return desk.waiting_for_locks() == number
 
 
 def test_in_every_order_nothing_is_lost_doubled_or_impossible(
@@ -68,7 +73,7 @@ def play(desk: Desk, call: Any, key: str, order: tuple[str, ...]) -> None:
                 make_due(desk)
             else:
                 next(callers).start()
-            eventually(lambda place=place: desk.waiting_for_locks() == place)
+            eventually(partial(wait_there, desk, place))
     for thread in threads:
         thread.join()
     eventually(lambda: not desk.rows("select 1 from eventkit.timer where key = :k", k=f"{row.number}/solution/1"))

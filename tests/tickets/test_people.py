@@ -22,7 +22,8 @@ def desk(tickets: Desk, tmp_path: Path) -> Rehearsal:
 
 
 def engineer(number: str, version: int = 1, **fields: Any) -> Any:
-    known = {"employee_number": number, "version": version, "name": number, "roles": ("engineer",), "groups": (GROUP,)}
+    known: dict[str, Any] = {"employee_number": number, "version": version, "name": number}
+    known |= {"roles": ("engineer",), "groups": (GROUP,)}
     return reported(PersonChanged(**known | fields), number, version)
 
 
@@ -82,6 +83,7 @@ def test_who_is_away_is_asked_once_for_what_they_hold(desk: Rehearsal) -> None:
 
     # When the absence fires, its tickets are locked first, and handed over then
     effect = desk.desk.definition.effects["absence"]
+    assert effect.preload is not None
     with desk.work("02 10:00") as work:
         statements.listen(work.connection, "before_cursor_execute", note)
         effect.preload(work, [absence])

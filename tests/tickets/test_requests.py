@@ -154,8 +154,9 @@ def test_another_request_for_the_same_thing_is_a_change_that_never_comes_before_
         desk.receive(arrival, asked("ERP-1", sequence, time=on(time), arrived_at=on(arrival)))
         [row] = tickets.rows("select changed_at from ticket")
         [*_, told_at] = tickets.rows("select headers ->> 'ce-time' as time from eventkit.outbox order by position")
-        assert datetime.fromisoformat(told_at.time) == row.changed_at
-        return row.changed_at
+        changed: datetime = row.changed_at
+        assert datetime.fromisoformat(told_at.time) == changed
+        return changed
 
     changed_at("02 09:00", 1, "02 09:00")
     desk.call("02 10:00", "comment_ticket", number=desk.told("ticket.opened")[0]["number"], body="在看")

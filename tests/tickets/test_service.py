@@ -219,7 +219,7 @@ def test_a_ticket_that_comes_back_to_somebody_who_has_left_goes_to_another(ticke
 @pytest.mark.parametrize("wish", ["request", "update"])
 def test_nobody_who_has_left_is_given_a_ticket(tickets: Desk, wish: str) -> None:
     tickets.publish(engineer("E21", "华东支持组", active=False))
-    named = {"assignee": "E21"}
+    named: dict[str, Any] = {"assignee": "E21"}
     tickets.publish(asked("ERP-1", **(named if wish == "request" else {})))
     if wish == "update":
         tickets.publish(update("ERP-1", 2, priority=2, **named))

@@ -16,7 +16,7 @@ TWO_WARNINGS = {"warn_at_shares: [0.75]": "warn_at_shares: [0.5, 0.75]"}
 WITH_NEXT_RESPONSE = {"solution: {1: 4h, 2: 8h, 3: 24h, 4: 72h}": "next_response: 1h\n    solution: 24h"}
 
 
-def ago(**span: float) -> dict[str, datetime]:
+def ago(**span: float) -> dict[str, Any]:
     """Return the times of an event that happened a while ago and arrives now."""
     now = datetime.now(UTC)
     return {"time": now - timedelta(**span), "arrived_at": now}

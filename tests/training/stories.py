@@ -21,13 +21,14 @@ MATERIALS = [
 
 
 def person(number: str, version: int = 1, **fields: Any) -> Any:
-    data = PersonChanged(**{"employee_number": number, "version": version, "name": number} | fields)
-    return reported(data, number, version, source="/hr")
+    known: dict[str, Any] = {"employee_number": number, "version": version, "name": number}
+    return reported(PersonChanged(**known | fields), number, version, source="/hr")
 
 
 def attempt(number: int = 1, *, sequence: int = 1, **fields: Any) -> Any:
     more = {name: fields.pop(name) for name in ("time", "history", "arrived_at", "source") if name in fields}
-    data = CourseCompletionReported(**{"course": "FIN-01", "learner": "E7", "attempt": number} | fields)
+    known: dict[str, Any] = {"course": "FIN-01", "learner": "E7", "attempt": number}
+    data = CourseCompletionReported(**known | fields)
     return reported(data, f"{data.course}/{data.learner}", sequence, **{"source": "/lms", **more})
 
 

@@ -92,7 +92,7 @@ def test_an_enrolment_that_cannot_be_is_refused(
     assert told(training) == []
 
 
-SCOPES = [
+SCOPES: list[dict[str, Any]] = [
     {"kind": "all"},
     {"kind": "own", "person": "E1"},
     {"kind": "own", "person": "E3"},
@@ -105,7 +105,7 @@ SCOPES = [
     {"kind": "group", "groups": ["x"], "person": "E1"},
     {},
 ]
-LEARNERS = {
+LEARNERS: dict[str, dict[str, Any]] = {
     "E1": {"department": FINANCE, "manager": "E5"},
     "E2": {"department": "集团/华东分公司", "manager": "E1"},
     "E3": {"department": "集团", "manager": None},
