@@ -15,7 +15,7 @@ run: ## Run everything on this machine, in the foreground; Ctrl-C stops it
 
 test: ## Run all tests on real servers of their own
 	deploy/local/install.sh dev elasticsearch
-	.venv/bin/pytest -n 4 --dist loadfile --no-loadscope-reorder
+	.venv/bin/pytest -n 4 --no-loadscope-reorder
 
 check: ## Check format, style, types, repetitions, the direction of imports and the contracts' documents
 	deploy/local/install.sh dev
