@@ -1,8 +1,9 @@
 """Ends the servers of a test run when the run itself is gone, however it ended.
 
-Runs as `python -m deploy.local.keeper [FOLDER]`: reads `+PID SIGNAL` and `-PID` lines from its standard input; when
-that closes, by an orderly end or by SIGKILL alike, it ends the processes that are still listed, removes the folder
-and leaves.
+Runs as `python -m deploy.local.keeper [FOLDER]`: reads `+PID SIGNAL STARTED_AT` and `-PID` lines from its standard
+input; when that closes, by an orderly end or by SIGKILL alike, it ends the processes that are still listed, removes
+the folder and leaves. A process that ended by itself may have left its number to a stranger, who started at another
+moment.
 """
 
 import shutil
@@ -26,7 +27,7 @@ class Keeper:
 
     def watch(self, pid: int, stop_signal: str) -> None:
         """End this process and its descendants when we are gone; `stop_signal` (without SIG) asks it to stop."""
-        self._tell(f"+{pid} SIG{stop_signal}\n")
+        self._tell(f"+{pid} SIG{stop_signal} {processes.started_at(pid)}\n")
 
     def forget(self, pid: int) -> None:
         """Leave this process alone from now on: it has ended."""
@@ -47,14 +48,15 @@ def main() -> None:
     """Keep the list until the input closes, then end what is on it."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    listed: dict[int, signal.Signals] = {}
+    listed: dict[int, tuple[str, int]] = {}
     for line in sys.stdin:
-        pid, *stop_signal = line[1:].split()
-        if stop_signal:
-            listed[int(pid)] = signal.Signals[stop_signal[0]]
+        pid, *how = line[1:].split()
+        if how:
+            listed[int(pid)] = (how[0], int(how[1]))
         else:
             listed.pop(int(pid), None)
-    processes.end(listed, within_s=_PATIENCE_S)
+    ours = {pid: signal.Signals[name] for pid, (name, at) in listed.items() if processes.started_at(pid) == at}
+    processes.end(ours, within_s=_PATIENCE_S)
     for folder in sys.argv[1:]:
         shutil.rmtree(folder, ignore_errors=True)
 

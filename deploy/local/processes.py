@@ -88,7 +88,15 @@ def _send(pids: Iterable[int], number: signal.Signals) -> None:
 
 def parent(pid: int) -> int:
     """Return the parent of a process, 0 if there is no such process."""
-    return _status(pid)[1]
+    return int(_status(pid)[1])
+
+
+def started_at(pid: int) -> int:
+    """Return when a process was started, in clock ticks since the machine was; 0 if there is no such process.
+
+    Two processes that have one number after the other differ in it.
+    """
+    return int(_status(pid)[19])
 
 
 def name(pid: int) -> str:
@@ -98,11 +106,12 @@ def name(pid: int) -> str:
     return ""
 
 
-def _status(pid: int) -> tuple[str, int]:
-    """Return state letter and parent; ("", 0) if there is no such process."""
+def _status(pid: int) -> list[str]:
+    """Return the fields of /proc/PID/stat from the state letter on (proc(5)); "" and zeros if there is no such process.
+
+    The name before them, in brackets, may itself hold blanks and brackets.
+    """
     try:
-        # The name in brackets may itself hold blanks and brackets.
-        fields = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
+        return Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
     except OSError:
-        return "", 0
-    return fields[0], int(fields[1])
+        return ["", *["0"] * 19]
