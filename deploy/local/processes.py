@@ -10,6 +10,9 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+# Where these stand among the fields of /proc/PID/stat, counted from the state letter on; see proc(5).
+_STATE, _PARENT, _STARTED_AT = 0, 1, 19
+
 
 def tree(root: int) -> list[int]:
     """Return `root` and all its living descendants, parents first; empty if it is gone."""
@@ -72,7 +75,7 @@ def marked(variable: str, value: str) -> list[int]:
 
 def is_alive(pid: int) -> bool:
     """Tell whether the process runs; one that has ended and only waits for its parent to notice does not."""
-    return _status(pid)[0] not in ("", "Z", "X")
+    return _status(pid)[_STATE] not in ("", "Z", "X")
 
 
 def everybody() -> list[int]:
@@ -88,7 +91,7 @@ def _send(pids: Iterable[int], number: signal.Signals) -> None:
 
 def parent(pid: int) -> int:
     """Return the parent of a process, 0 if there is no such process."""
-    return int(_status(pid)[1])
+    return int(_status(pid)[_PARENT])
 
 
 def started_at(pid: int) -> int:
@@ -96,7 +99,7 @@ def started_at(pid: int) -> int:
 
     Two processes that have one number after the other differ in it.
     """
-    return int(_status(pid)[19])
+    return int(_status(pid)[_STARTED_AT])
 
 
 def name(pid: int) -> str:
@@ -107,11 +110,11 @@ def name(pid: int) -> str:
 
 
 def _status(pid: int) -> list[str]:
-    """Return the fields of /proc/PID/stat from the state letter on (proc(5)); "" and zeros if there is no such process.
+    """Return the fields of /proc/PID/stat from the state letter on; "" and zeros if there is no such process.
 
     The name before them, in brackets, may itself hold blanks and brackets.
     """
     try:
         return Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
     except OSError:
-        return ["", *["0"] * 19]
+        return ["", *["0"] * _STARTED_AT]

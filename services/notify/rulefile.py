@@ -34,10 +34,10 @@ def read_rules(path: Path, templates: Collection[str], faults: Faults) -> RuleBo
 
     templates: the names that a rule may use.
     """
-    sheet = read_yaml(path, faults)
-    if sheet is None:
+    content = read_yaml(path, faults)
+    if content is None:
         return {}
-    entries = faults.mapping(sheet, must=("rules",)).get("rules")
+    entries = faults.mapping(content, must=("rules",)).get("rules")
     if entries is None:
         return {}
     if not isinstance(entries.value, list) or not entries.value:

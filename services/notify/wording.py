@@ -113,8 +113,8 @@ def read_languages(folder: Path, faults: Faults) -> Languages:
 
 
 def _language(path: Path, faults: Faults) -> Language:
-    sheet = read_yaml(path, faults)
-    cells = {} if sheet is None else faults.mapping(sheet, must=("time", "date", "words", "templates"))
+    content = read_yaml(path, faults)
+    cells = {} if content is None else faults.mapping(content, must=("time", "date", "words", "templates"))
     words = faults.mapping(cells["words"], must=WORDS) if "words" in cells else {}
     templates = faults.mapping(cells["templates"], may=None) if "templates" in cells else {}
     return Language(
