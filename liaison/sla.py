@@ -148,7 +148,7 @@ def plan_change(policy: Path, calendars: Path | None, apply_now: bool) -> None:
     tickets = {move.number for move in moves}
     missed = sum(move.misses for move in moves)
     verb = "moved" if apply_now else "would move"
-    console.print(f"{len(moves)} clocks of {len(tickets)} tickets {verb}; {missed} of them past their due moment")
+    console.print(f"{len(moves)} clocks of {len(tickets)} tickets {verb}; {missed} of them become late by it")
 
 
 def _by_batches(policy: Policy, apply_now: bool) -> Iterator[list[Move]]:

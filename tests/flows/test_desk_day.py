@@ -111,10 +111,10 @@ def test_the_operators_commands_explain_and_plan(
     other = tmp_path / "policy.yaml"
     other.write_text(AROUND_THE_CLOCK.read_text().replace("3: 24h", "3: 12h"))
     planned = CliRunner().invoke(sla, ["plan-change", str(other)], catch_exceptions=False)
-    assert "would move; 0 of them past" in planned.output
+    assert "would move; 0 of them become late" in planned.output
     before = system.one("tickets", "select due_solution_at from ticket where number = :n", n=number)
     applied = CliRunner().invoke(sla, ["plan-change", str(other), "--apply"], catch_exceptions=False)
-    assert " moved; 0 of them past" in applied.output
+    assert " moved; 0 of them become late" in applied.output
     after = system.one("tickets", "select due_solution_at from ticket where number = :n", n=number)
     assert (before - after).total_seconds() == 12 * 3600
 
